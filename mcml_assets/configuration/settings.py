@@ -1,0 +1,54 @@
+"""The one settings object: everything about this machine that a person may choose, read from `MCML_*` variables.
+
+What belongs to a cloud or region is in the topology, what belongs to a use case in its `defs.yaml`.
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+TOPOLOGIES = Path(__file__).resolve().parents[1] / "topologies"
+
+
+class Settings(BaseSettings):
+    """Settings with their defaults; `MCML_EDGE_PORT=9000` in the environment changes `edge_port`."""
+
+    model_config = SettingsConfigDict(env_prefix="MCML_", frozen=True)
+
+    home: Path = Field(default=PROJECT_ROOT / ".mcml", description="Folder of everything the local platform writes.")
+    profile: str = Field(default="local", description="Topology to run on: a file in mcml_assets/topologies.")
+    topology: Path | None = Field(default=None, description="Path of a topology file; overrides the profile.")
+    webserver_port: int = Field(default=3000, description="Port of the Dagster UI.", gt=0, lt=65536)
+    edge_port: int = Field(default=8080, description="Port of the edge, the one address for predictions.", gt=0, lt=65536)
+    edge_admin_port: int = Field(default=8081, description="Port of Envoy's admin interface.", gt=0, lt=65536)
+    # Below 32768: the kernel hands out ephemeral ports above it, and a model server would find its own taken.
+    endpoint_first_port: int = Field(default=18000, description="First of the ports given to model servers.", gt=0, lt=65000)
+    endpoint_ports: int = Field(default=200, description="How many ports model servers may use.", gt=0, le=2000)
+    concurrent_starts: int = Field(default=2, description="How many model servers may start at the same time.", gt=0)
+
+    @cached_property
+    def topology_file(self) -> Path:
+        """The topology file that the profile, or the explicit path, names."""
+        return self.topology if self.topology is not None else TOPOLOGIES / f"{self.profile}.yaml"
+
+    @property
+    def clouds_folder(self) -> Path:
+        """Where the local clouds keep their buckets."""
+        return self.home / "clouds"
+
+    @property
+    def data_plane_folder(self) -> Path:
+        """Where endpoints and the edge keep manifests, status, routes and logs."""
+        return self.home / "data_plane"
+
+    @property
+    def dagster_home(self) -> Path:
+        """The Dagster instance that `mcml dev` starts."""
+        return self.home / "dagster"
+
+    def location_folder(self, location: str) -> Path:
+        """Working files of one location: its Feast repositories and downloaded packages."""
+        return self.home / "locations" / location

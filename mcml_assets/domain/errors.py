@@ -1,0 +1,66 @@
+"""Every error the platform raises on purpose, and what each one allows.
+
+The class says who may act on it: `LocationUnavailable` may be answered by another cloud, `TransientError` by a
+retry in the same place, `PermanentError` by a person only. Bad data is bad in every cloud, so nothing that
+describes data or configuration belongs under the first two. Errors of a provider's SDK are translated under
+`clouds/` and never leave it.
+"""
+
+
+class McmlError(Exception):
+    """Root of the platform's errors; never raised itself."""
+
+
+class LocationUnavailable(McmlError):
+    """A location does not answer. Another cloud can do the work: fail over.
+
+    `location` is the key of the location (`aws/eu-west-2`), or of the bucket where no location is known.
+    """
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(f"{location} is unavailable: {reason}")
+        self.location = location
+
+
+class TransientError(McmlError):
+    """The same request may succeed here in a moment: retry in place, with backoff."""
+
+
+class PreconditionFailed(TransientError):
+    """A conditional put lost: somebody else wrote the object since it was read (HTTP 409 and 412)."""
+
+
+class PermanentError(McmlError):
+    """Repeating the work, here or elsewhere, gives the same failure: stop, and tell a person."""
+
+
+class ObjectNotFound(PermanentError):
+    """A store has no object under this key."""
+
+
+class ContractViolation(PermanentError):
+    """Data does not fulfil the workload's contract."""
+
+
+class ResidencyViolation(PermanentError):
+    """Data would leave the jurisdiction it belongs to."""
+
+
+class CorruptSnapshot(PermanentError):
+    """Stored bytes differ from what the manifest promises, or the manifest cannot be read."""
+
+
+class ConfigurationError(PermanentError):
+    """Something a person wrote is wrong; the message says where, and what would be right."""
+
+
+class StaleEpoch(PermanentError):
+    """A writer carries an older epoch than the pointer it wants to move: it was fenced."""
+
+
+class ModelRejected(PermanentError):
+    """A model does not give the predictions, or does not reach the quality, that its package promises."""
+
+
+class UnknownEntity(PermanentError):
+    """The online store has no features for the entity that was asked about; the message never says which one."""

@@ -1,0 +1,178 @@
+"""Snapshots: an immutable set of files, the manifest that describes them, and the pointer that names the current one.
+
+The snapshot id is the digest of what the snapshot *says* (files, schema, rows, watermark), so two locations that
+hold the same content have the same id, whoever produced it and whenever. How bytes reach a store, and in which
+order, is `snapshots/`'s business; here is only what they mean.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import PurePosixPath
+from re import fullmatch
+from typing import Any, cast
+
+from mcml_assets.domain.errors import CorruptSnapshot
+
+MANIFEST_FORMAT = 1
+DIGEST_ALGORITHM = "sha256"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SnapshotFile:
+    """One file of a snapshot: its path inside the snapshot, its size in bytes and its digest in hex.
+
+    `rows`, `first_event` and `last_event` (ISO 8601) describe tables; they are derived from the bytes and so not
+    part of the snapshot id.
+    """
+
+    path: str
+    size: int
+    digest: str
+    rows: int | None = None
+    first_event: str | None = None
+    last_event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a snapshot holds, and where it came from.
+
+    Content (enters the id): `files`, `schema` (table name -> column -> Arrow type), `row_count`, `watermark` (ISO 8601:
+    everything the source had up to this time is in here; None where time has no meaning).
+    Provenance (does not): `parents` (snapshot ids it was made from, by asset), `code_version`, `epoch`, `producer`
+    (location key), `created_at` (ISO 8601, UTC), `annotations` (small JSON values for people and later stages).
+    """
+
+    files: tuple[SnapshotFile, ...]
+    schema: Mapping[str, Mapping[str, str]]
+    row_count: int
+    watermark: str | None
+    parents: Mapping[str, str]
+    code_version: str
+    epoch: int
+    producer: str
+    created_at: str
+    annotations: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    digest_algorithm: str = DIGEST_ALGORITHM
+    format: int = MANIFEST_FORMAT
+
+    @property
+    def snapshot_id(self) -> str:
+        """The hex digest of the content: independent of file order and provenance, different for any other content."""
+        content = {
+            "algorithm": self.digest_algorithm,
+            "files": sorted([file.path, file.size, file.digest] for file in self.files),
+            "schema": {table: dict(columns) for table, columns in self.schema.items()},
+            "row_count": self.row_count,
+            "watermark": self.watermark,
+        }
+        return sha256(canonical_json(content)).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files)
+
+    def file(self, path: str) -> SnapshotFile:
+        for file in self.files:
+            if file.path == path:
+                return file
+        raise CorruptSnapshot(f"snapshot {self.snapshot_id[:12]} has no file {path!r}")
+
+    def to_json(self) -> bytes:
+        """The stored form; carries the id, so that a damaged manifest is recognised when read."""
+        return canonical_json({"snapshot_id": self.snapshot_id, **asdict(self)})
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Manifest":
+        """Read a stored manifest.
+
+        Raises `CorruptSnapshot` for broken JSON, an unknown format, a path outside the snapshot, or an id that does
+        not match the content.
+        """
+        document = _json_object(data, "manifest")
+        if document.get("format") != MANIFEST_FORMAT:
+            raise CorruptSnapshot(
+                f"manifest has format {document.get('format')!r}, this version reads {MANIFEST_FORMAT}"
+            )
+        claimed = document.pop("snapshot_id", None)
+        try:
+            files = tuple(SnapshotFile(**entry) for entry in document.pop("files"))
+            manifest = cls(files=files, **document)
+            actual = manifest.snapshot_id
+            for file in files:
+                check_path(file.path)
+                check_digest(file.digest)
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise CorruptSnapshot(f"manifest does not have the expected fields: {error}") from error
+        if claimed != actual:
+            raise CorruptSnapshot(f"manifest says it is {claimed}, but its content is {actual}")
+        return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """The `current` pointer of one asset in one location: the snapshot it names, and the epoch it was moved under."""
+
+    snapshot_id: str
+    epoch: int
+    committed_at: str
+    previous: str | None = None
+    format: int = MANIFEST_FORMAT
+
+    def to_json(self) -> bytes:
+        return canonical_json(asdict(self))
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Pointer":
+        """Read a stored pointer. Raises `CorruptSnapshot` for broken JSON, an unknown format or fields that lack."""
+        document = _json_object(data, "pointer")
+        if document.get("format") != MANIFEST_FORMAT:
+            raise CorruptSnapshot(
+                f"pointer has format {document.get('format')!r}, this version reads {MANIFEST_FORMAT}"
+            )
+        try:
+            pointer = cls(**document)
+            check_digest(pointer.snapshot_id)
+        except TypeError as error:
+            raise CorruptSnapshot(f"pointer does not have the expected fields: {error}") from error
+        if type(pointer.epoch) is not int:
+            raise CorruptSnapshot(f"pointer has epoch {pointer.epoch!r}, not a whole number")
+        return pointer
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that is absolute, climbs out of the snapshot, or is not in its plainest form."""
+    plain = PurePosixPath(path)
+    if not plain.parts or plain.is_absolute() or ".." in plain.parts or str(plain) != path or "\\" in path:
+        raise CorruptSnapshot(f"manifest names a path outside its snapshot: {path!r}")
+
+
+def check_digest(digest: str) -> None:
+    """Refuse what is not a SHA-256 digest in lower-case hex: it becomes part of a key."""
+    if not fullmatch(r"[0-9a-f]{64}", digest):
+        raise CorruptSnapshot(f"expected a sha256 digest in hex, found {digest!r}")
+
+
+def canonical_json(value: object) -> bytes:
+    """One byte string per value: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _json_object(data: bytes, what: str) -> dict[str, Any]:
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise CorruptSnapshot(f"{what} is not readable JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise CorruptSnapshot(f"{what} is not a JSON object")
+    return cast("dict[str, Any]", document)
+
+
+def reused_files(wanted: Sequence[SnapshotFile], former: Manifest | None) -> frozenset[str]:
+    """Digests among `wanted` whose bytes the former snapshot already stored."""
+    if former is None:
+        return frozenset()
+    return frozenset(file.digest for file in wanted) & frozenset(file.digest for file in former.files)

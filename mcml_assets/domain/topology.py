@@ -1,0 +1,81 @@
+"""Clouds, regions and the jurisdictions they lie in.
+
+A `Location` is a cloud and a region, written `aws/eu-west-2`; that string is the partition key everywhere.
+A `Topology` is one profile's set of locations. How a topology is read from YAML is `configuration/`'s business,
+which workload lives where is `domain/workload.py`'s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+
+from mcml_assets.domain.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeProfile:
+    """What one run or server may use in a location: cores, memory in GiB, and an accelerator's name or none."""
+
+    name: str
+    cpu: float
+    memory_gib: float
+    accelerator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One region of one cloud: the unit of placement, of failure, and the partition key.
+
+    `egress_price` is what one GiB leaving this location costs, in `currency`.
+    """
+
+    cloud: str
+    region: str
+    jurisdiction: str
+    bucket: str
+    egress_price: Decimal
+    currency: str
+    compute_profiles: Mapping[str, ComputeProfile]
+
+    @property
+    def key(self) -> str:
+        return f"{self.cloud}/{self.region}"
+
+    def __str__(self) -> str:
+        return self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The locations of one profile (`local`, `emulated`, `production`), by key."""
+
+    profile: str
+    locations: Mapping[str, Location]
+
+    def location(self, key: str) -> Location:
+        """The location with this key.
+
+        Raises `ConfigurationError` naming the nearest known key.
+        """
+        try:
+            return self.locations[key]
+        except KeyError:
+            raise ConfigurationError(f"unknown location {key!r}{did_you_mean(key, self.locations)}") from None
+
+    @property
+    def clouds(self) -> tuple[str, ...]:
+        return tuple(sorted({location.cloud for location in self.locations.values()}))
+
+    @property
+    def jurisdictions(self) -> tuple[str, ...]:
+        return tuple(sorted({location.jurisdiction for location in self.locations.values()}))
+
+
+def did_you_mean(word: str, choices: Mapping[str, object] | tuple[str, ...] | list[str]) -> str:
+    """The end of an error message that offers the nearest valid choice, or all of them when none is near."""
+    names = list(choices)
+    near = get_close_matches(word, names, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known are {', '.join(repr(name) for name in sorted(names))}" if names else ""

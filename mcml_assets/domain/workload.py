@@ -1,0 +1,243 @@
+"""A workload as the platform understands it: where it is placed, what it reads, computes, trains and serves.
+
+These are the frozen facts of one `defs.yaml`, already validated; reading and judging the YAML belongs to
+`configuration/`, and turning a workload into Dagster assets to `build.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.topology import Location, did_you_mean
+
+
+class Role(StrEnum):
+    """What a location is to a workload: the first of its placement, or a standby with or without a running endpoint."""
+
+    PRIMARY = "primary"
+    WARM = "warm"
+    COLD = "cold"
+
+
+class Classification(StrEnum):
+    """How sensitive the workload's data is; `restricted` values never appear in a log, an event or MLflow."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    RESTRICTED = "restricted"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedLocation:
+    """One location in a placement, with its role there."""
+
+    location: Location
+    role: Role
+
+    @property
+    def key(self) -> str:
+        return self.location.key
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The ordered locations of a workload in one jurisdiction; the first is the primary."""
+
+    jurisdiction: str
+    locations: tuple[PlacedLocation, ...]
+
+    @property
+    def primary(self) -> PlacedLocation:
+        return self.locations[0]
+
+    @property
+    def standbys(self) -> tuple[PlacedLocation, ...]:
+        return self.locations[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class LockIn:
+    """The one cloud a workload cannot leave, and why: an architect's decision, on record."""
+
+    cloud: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionReference:
+    """A plain function the user wrote beside `defs.yaml`: `features.py` and `customer_features`."""
+
+    file: Path
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.file.name}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class JurisdictionColumn:
+    """Which rows of a source belong to which jurisdiction: the values of `column`, by jurisdiction.
+
+    Rows with any other value are placed nowhere and must not enter.
+    """
+
+    column: str
+    values: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One table the workload reads, as a Parquet file.
+
+    With an `event_time` column the source is incremental: the first landing takes `first_batch_days`, each later
+    one the next `batch_days`. Without one it is a reference table, taken whole whenever it changed. `columns` are
+    the expected names with their Arrow types (`int64`, `string`, `timestamp[us]`), `placed_by` filters rows by jurisdiction.
+    """
+
+    name: str
+    path: Path
+    columns: Mapping[str, str]
+    event_time: str | None
+    first_batch_days: int | None
+    batch_days: int | None
+    placed_by: JurisdictionColumn | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """What a caller asks about (`customer`), and the column that identifies it (`customer_id`), with its Arrow type."""
+
+    name: str
+    key: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureView:
+    """One Feast feature view: a table that the features function returns, keyed by `join_key`.
+
+    `join_key_from` names another view whose feature of that name supplies the key when a prediction is asked for
+    (an applicant's `zipcode` leads to the neighbourhood's features); None when the caller supplies it.
+    `ttl_days` bounds how old a feature row may be in the point-in-time join; None for no bound.
+    """
+
+    name: str
+    join_key: str
+    join_key_type: str
+    join_key_from: str | None
+    ttl_days: int | None
+    features: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """How features are computed.
+
+    The function is called once per as-of date: every `every_days` from `first_after_days` after the earliest event,
+    and at the watermark; with no `every_days`, at the watermark only.
+    """
+
+    function: FunctionReference
+    entity: Entity
+    views: tuple[FeatureView, ...]
+    first_after_days: int | None
+    every_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a candidate is made and judged.
+
+    `target` gives one labelled row per entity and time; `horizon_days` is how long after its time a label is known,
+    so that the split can leave a gap of that length (0 when the label comes with the event). The newest `test_share`
+    of labelled times is held out. `metric` decides the gate, against a trivial baseline on the same split.
+    """
+
+    train: FunctionReference
+    target: FunctionReference
+    metric: str
+    horizon_days: int
+    test_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The endpoint's needs: the compute profile by name, and the tolerance within which golden predictions must agree."""
+
+    compute_profile: str
+    golden_predictions: int
+    golden_tolerance: float
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The numbers a workload's checks are judged by.
+
+    `min_improvement`: the least advantage over the trivial baseline, in the metric's unit, that the lower end of the
+    95 % confidence interval must show.
+    """
+
+    min_improvement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One machine learning use case, declared once in its `defs.yaml` and run wherever it is placed.
+
+    `rto_seconds` and `rpo_seconds` are objectives as business continuity uses them. `lock_in` names the
+    cloud the workload cannot leave, or is None. `personal_columns` hold personal data that never leaves in a log,
+    an event or MLflow.
+    """
+
+    name: str
+    owner: str
+    description: str
+    classification: Classification
+    personal_columns: tuple[str, ...]
+    regulations: tuple[str, ...]
+    placements: tuple[Placement, ...]
+    rto_seconds: int
+    rpo_seconds: int
+    managed_services: tuple[str, ...]
+    lock_in: LockIn | None
+    cron: str
+    sources: tuple[Source, ...]
+    contract: FunctionReference
+    features: Features
+    training: Training
+    serving: Serving
+    thresholds: Thresholds
+    directory: Path
+
+    @property
+    def jurisdictions(self) -> tuple[str, ...]:
+        return tuple(placement.jurisdiction for placement in self.placements)
+
+    @property
+    def locations(self) -> tuple[PlacedLocation, ...]:
+        return tuple(placed for placement in self.placements for placed in placement.locations)
+
+    def placement(self, jurisdiction: str) -> Placement:
+        """The placement in a jurisdiction; `ConfigurationError` when the workload is not placed there."""
+        for placement in self.placements:
+            if placement.jurisdiction == jurisdiction:
+                return placement
+        raise ConfigurationError(
+            f"{self.name} is not placed in jurisdiction {jurisdiction!r}{did_you_mean(jurisdiction, self.jurisdictions)}"
+        )
+
+    def placement_of(self, location: str) -> Placement:
+        """The placement that a location belongs to; `ConfigurationError` when the workload is not placed there."""
+        return self.placement(self.placed(location).location.jurisdiction)
+
+    def placed(self, key: str) -> PlacedLocation:
+        """The placed location with this key; `ConfigurationError` when the workload is not placed there."""
+        for placed in self.locations:
+            if placed.key == key:
+                return placed
+        keys = tuple(placed.key for placed in self.locations)
+        raise ConfigurationError(f"{self.name} is not placed in {key!r}{did_you_mean(key, keys)}")

@@ -1,0 +1,71 @@
+"""The Protocols a cloud implements. Adding a cloud means implementing these, and nothing above changes.
+
+Every implementation translates its SDK's errors into `domain.errors`: `ObjectNotFound` for a missing key,
+`PreconditionFailed` for a lost conditional put, `LocationUnavailable` when the bucket or its service does not answer.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMeta:
+    """A stored object: its key, its size in bytes, and the opaque version token that `put_if_match` compares."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class ObjectStore(Protocol):
+    """One bucket. Keys are `/`-separated UTF-8; reads see every earlier acknowledged write.
+
+    All methods raise `LocationUnavailable` when the bucket does not answer.
+    """
+
+    @property
+    def location(self) -> str:
+        """The key of the location this bucket belongs to, for messages."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The whole object. Raises `ObjectNotFound`."""
+        ...
+
+    def get_with_meta(self, key: str) -> tuple[bytes, ObjectMeta]:
+        """The whole object and the version that was read. Raises `ObjectNotFound`."""
+        ...
+
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        """Bytes `start` (inclusive) to `end` (exclusive). Raises `ObjectNotFound`."""
+        ...
+
+    def stream(self, key: str, chunk_size: int = 8 * 1024 * 1024) -> Iterator[bytes]:
+        """The object in chunks of about `chunk_size` bytes. Raises `ObjectNotFound`."""
+        ...
+
+    def head(self, key: str) -> ObjectMeta:
+        """Size and version without the content. Raises `ObjectNotFound`."""
+        ...
+
+    def put(self, key: str, data: bytes | Path | Iterator[bytes]) -> ObjectMeta:
+        """Write or replace the object; readers see the old or the new content, never a part of it."""
+        ...
+
+    def put_if_absent(self, key: str, data: bytes) -> ObjectMeta:
+        """Write the object only if the key is free. Raises `PreconditionFailed`."""
+        ...
+
+    def put_if_match(self, key: str, data: bytes, etag: str) -> ObjectMeta:
+        """Replace the object only if its version is still `etag`. Raises `PreconditionFailed`."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[ObjectMeta]:
+        """Every object whose key starts with the folder `prefix`, in the order of their keys."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the object; a missing key is not an error."""
+        ...

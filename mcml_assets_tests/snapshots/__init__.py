@@ -1,0 +1,1 @@
+"""Tests of committing and copying snapshots, mostly under injected failures."""

@@ -107,8 +107,7 @@ def plan_route(
     placed = tuple(location.key for location in placement.locations)
     if acting not in placed:
         raise ResidencyViolation(
-            f"{workload} may not be served from {acting!r} in {placement.jurisdiction}: "
-            f"its placement is {', '.join(placed)}"
+            f"{workload} may not be served from {acting!r} in {placement.jurisdiction}: its placement is {', '.join(placed)}"
         )
     answering = [key for key in placed if key in ready]
     if not answering:

@@ -6,7 +6,7 @@ order, is `snapshots/`'s business; here is only what they mean.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -21,18 +21,11 @@ DIGEST_ALGORITHM = "sha256"
 
 @dataclass(frozen=True, slots=True, order=True)
 class SnapshotFile:
-    """One file of a snapshot: its path inside the snapshot, its size in bytes and its digest in hex.
-
-    `rows`, `first_event` and `last_event` (ISO 8601) describe tables; they are derived from the bytes and so not
-    part of the snapshot id.
-    """
+    """One file of a snapshot: its path inside the snapshot, its size in bytes and its digest in hex."""
 
     path: str
     size: int
     digest: str
-    rows: int | None = None
-    first_event: str | None = None
-    last_event: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +162,3 @@ def _json_object(data: bytes, what: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise CorruptSnapshot(f"{what} is not a JSON object")
     return cast("dict[str, Any]", document)
-
-
-def reused_files(wanted: Sequence[SnapshotFile], former: Manifest | None) -> frozenset[str]:
-    """Digests among `wanted` whose bytes the former snapshot already stored."""
-    if former is None:
-        return frozenset()
-    return frozenset(file.digest for file in wanted) & frozenset(file.digest for file in former.files)

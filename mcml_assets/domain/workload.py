@@ -221,6 +221,13 @@ class Workload:
     def locations(self) -> tuple[PlacedLocation, ...]:
         return tuple(placed for placement in self.placements for placed in placement.locations)
 
+    @property
+    def unshown_columns(self) -> tuple[str, ...]:
+        """Columns whose values no report may quote: personal ones, and of a restricted workload all that it reads."""
+        if self.classification is not Classification.RESTRICTED:
+            return self.personal_columns
+        return tuple(dict.fromkeys(column for source in self.sources for column in source.columns))
+
     def placement(self, jurisdiction: str) -> Placement:
         """The placement in a jurisdiction; `ConfigurationError` when the workload is not placed there."""
         for placement in self.placements:

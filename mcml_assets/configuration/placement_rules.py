@@ -1,0 +1,100 @@
+"""Which placements are lawful and possible: known locations, residency, roles, lock-in, compute.
+
+Each rule yields what is wrong, at which key; what a location is belongs to the topology.
+"""
+
+from collections.abc import Iterator
+
+from mcml_assets.configuration.problems import Problem
+from mcml_assets.configuration.workload_model import PlacedModel, WorkloadModel
+from mcml_assets.domain.topology import Topology, did_you_mean
+
+
+def placement_problems(model: WorkloadModel, topology: Topology) -> Iterator[Problem]:
+    """Unknown jurisdictions and locations, a location twice, a location outside its jurisdiction, a wrong role."""
+    seen: dict[str, str] = {}
+    for jurisdiction, placed in model.placements.items():
+        here = ("placements", jurisdiction)
+        known = jurisdiction in topology.jurisdictions
+        if not known:
+            yield Problem(here, f"unknown jurisdiction{did_you_mean(jurisdiction, topology.jurisdictions)}")
+        for index, entry in enumerate(placed):
+            at = (*here, index, "location")
+            if entry.location in seen:
+                yield Problem(at, f"{entry.location!r} is listed twice, first at {seen[entry.location]}")
+                continue
+            seen[entry.location] = f"placements.{jurisdiction}[{index}]"
+            if entry.location not in topology.locations:
+                yield Problem(at, _unknown_location(entry.location, topology))
+            elif known:
+                yield from _residency(at, entry.location, jurisdiction, topology)
+        yield from _roles(here, placed)
+
+
+def lock_in_problems(model: WorkloadModel, topology: Topology) -> Iterator[Problem]:
+    """A locked-in workload is placed in its own cloud only: a standby elsewhere could never take over."""
+    if model.lock_in is None:
+        return
+    cloud = model.lock_in.cloud
+    if cloud not in topology.clouds:
+        yield Problem(("lock_in", "cloud"), f"unknown cloud {cloud!r}{did_you_mean(cloud, topology.clouds)}")
+        return
+    for jurisdiction, index, location in _known_locations(model, topology):
+        if topology.location(location).cloud != cloud:
+            lawful = [
+                other.key
+                for other in topology.locations.values()
+                if other.cloud == cloud and other.jurisdiction == jurisdiction
+            ]
+            yield Problem(
+                ("placements", jurisdiction, index, "location"),
+                f"{location!r} is not in {cloud!r}, the cloud that lock_in says the workload cannot leave"
+                f"{did_you_mean(location, lawful)}",
+            )
+
+
+def compute_problems(model: WorkloadModel, topology: Topology) -> Iterator[Problem]:
+    """The compute profile must be had in every location, or the workload could not move there."""
+    wanted = model.serving.compute_profile
+    for _, _, location in _known_locations(model, topology):
+        profiles = topology.location(location).compute_profiles
+        if wanted not in profiles:
+            yield Problem(
+                ("serving", "compute_profile"),
+                f"{location} has no compute profile {wanted!r}{did_you_mean(wanted, profiles)}",
+            )
+
+
+def _known_locations(model: WorkloadModel, topology: Topology) -> Iterator[tuple[str, int, str]]:
+    """Jurisdiction, index and key of every placed location that the topology knows."""
+    for jurisdiction, placed in model.placements.items():
+        for index, entry in enumerate(placed):
+            if entry.location in topology.locations:
+                yield jurisdiction, index, entry.location
+
+
+def _unknown_location(key: str, topology: Topology) -> str:
+    cloud, _, region = key.partition("/")
+    if cloud in topology.clouds and region:
+        own = [other.key for other in topology.locations.values() if other.cloud == cloud]
+        return f"unknown region {region!r} of {cloud}{did_you_mean(key, own)}"
+    return f"unknown location {key!r}{did_you_mean(key, topology.locations)}"
+
+
+def _residency(at: tuple[str | int, ...], key: str, jurisdiction: str, topology: Topology) -> Iterator[Problem]:
+    actual = topology.location(key).jurisdiction
+    if actual != jurisdiction:
+        lawful = sorted(other.key for other in topology.locations.values() if other.jurisdiction == jurisdiction)
+        yield Problem(
+            at,
+            f"{key!r} lies in {actual}: data would leave {jurisdiction}, where it belongs; lawful are "
+            + ", ".join(repr(other) for other in lawful),
+        )
+
+
+def _roles(here: tuple[str, ...], placed: list[PlacedModel]) -> Iterator[Problem]:
+    for index, entry in enumerate(placed):
+        if index == 0 and entry.standby is not None:
+            yield Problem((*here, index, "standby"), "the first location is the primary and no standby: remove this key")
+        if index > 0 and entry.standby is None:
+            yield Problem((*here, index), f"{entry.location!r} is a standby: add standby: 'warm' or 'cold'")

@@ -1,0 +1,110 @@
+"""Topologies as people write them: one YAML file per profile, read into `domain.topology.Topology`.
+
+What a location is and does belongs to `domain/`; which workload lives where is written in its `defs.yaml`.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from mcml_assets.configuration.problems import Problem, configuration_error, shape_problems
+from mcml_assets.configuration.yaml_lines import read_yaml
+from mcml_assets.domain.topology import ComputeProfile, Location, Topology, did_you_mean
+
+# A location's key is a partition key, a folder and a host name in the edge's configuration.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+# What S3, Google Cloud Storage and Azure containers all accept.
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
+
+
+class ComputeProfileModel(BaseModel):
+    """What one run or server may use."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cpu: float = Field(description="Cores.", gt=0)
+    memory_gib: float = Field(description="Memory in GiB.", gt=0)
+    accelerator: str | None = Field(None, description="Name of the accelerator, as the cloud calls it.")
+
+
+class RegionModel(BaseModel):
+    """One region of one cloud."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    jurisdiction: str = Field(description="Where data in this region lawfully is: UK, EU, US.", min_length=1)
+    bucket: BucketName = Field(description="Bucket or container that holds everything of this location.")
+    compute_profiles: list[str] = Field(description="Names of the profiles that can be had here.", min_length=1)
+    egress_price: Decimal = Field(description="What one GiB costs that leaves this location.", ge=0)
+    currency: str = Field(description="Currency of the price, ISO 4217.", pattern=r"^[A-Z]{3}$")
+
+
+class CloudModel(BaseModel):
+    """One cloud and its regions, under the provider's own names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    regions: dict[Name, RegionModel] = Field(description="Regions by the provider's own name.", min_length=1)
+
+
+class TopologyModel(BaseModel):
+    """One profile's clouds, regions and compute profiles."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    compute_profiles: dict[Name, ComputeProfileModel] = Field(description="Sizes of runs and servers, by name.")
+    clouds: dict[Name, CloudModel] = Field(description="Clouds by name: aws, gcp, azure.", min_length=1)
+
+
+def load_topology(path: Path) -> Topology:
+    """The topology of one profile, which is named by its file (`local.yaml`).
+
+    Raises `ConfigurationError` with one line `<file>:<line>: <key>: ...` per problem.
+    """
+    document = read_yaml(path)
+    try:
+        model = TopologyModel.model_validate(document.data)
+    except ValidationError as error:
+        raise configuration_error(document, shape_problems(error, TopologyModel)) from None
+    problems = list(_problems(model))
+    if problems:
+        raise configuration_error(document, problems)
+    locations = [
+        _location(model, cloud, region, written)
+        for cloud, of_cloud in model.clouds.items()
+        for region, written in of_cloud.regions.items()
+    ]
+    return Topology(profile=path.stem, locations={location.key: location for location in locations})
+
+
+def _problems(model: TopologyModel) -> Iterator[Problem]:
+    buckets: dict[str, str] = {}
+    for cloud, of_cloud in model.clouds.items():
+        for region, written in of_cloud.regions.items():
+            here = ("clouds", cloud, "regions", region)
+            for index, profile in enumerate(written.compute_profiles):
+                if profile not in model.compute_profiles:
+                    nearest = did_you_mean(profile, list(model.compute_profiles))
+                    yield Problem((*here, "compute_profiles", index), f"unknown compute profile {profile!r}{nearest}")
+            # Two locations in one bucket would fail together and look like equal copies for ever.
+            if written.bucket in buckets:
+                owner = buckets[written.bucket]
+                yield Problem((*here, "bucket"), f"{written.bucket!r} is already the bucket of {owner}")
+            buckets.setdefault(written.bucket, f"{cloud}/{region}")
+
+
+def _location(model: TopologyModel, cloud: str, region: str, written: RegionModel) -> Location:
+    return Location(
+        cloud=cloud,
+        region=region,
+        jurisdiction=written.jurisdiction,
+        bucket=written.bucket,
+        egress_price=written.egress_price,
+        currency=written.currency,
+        compute_profiles={
+            name: ComputeProfile(name, **model.compute_profiles[name].model_dump()) for name in written.compute_profiles
+        },
+    )

@@ -1,0 +1,105 @@
+"""From what people wrote, once judged, to the frozen facts that everything else works with.
+
+No rule belongs here: what reaches this module is right.
+"""
+
+from pathlib import Path
+
+from mcml_assets.configuration.workload_model import FeaturesModel, PlacedModel, SourceModel, WorkloadModel
+from mcml_assets.domain.topology import Topology
+from mcml_assets.domain.workload import (
+    Entity,
+    Features,
+    FeatureView,
+    FunctionReference,
+    JurisdictionColumn,
+    LockIn,
+    PlacedLocation,
+    Placement,
+    Role,
+    Serving,
+    Source,
+    Thresholds,
+    Training,
+    Workload,
+)
+
+
+def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) -> Workload:
+    """The workload of a judged model; paths and functions are those beside its `defs.yaml`, in `directory`."""
+    training = model.training
+    return Workload(
+        name=model.name,
+        owner=model.owner,
+        description=model.description,
+        classification=model.classification,
+        personal_columns=tuple(model.personal_columns),
+        regulations=tuple(model.regulations),
+        placements=tuple(_placement(where, placed, topology) for where, placed in model.placements.items()),
+        rto_seconds=model.rto_seconds,
+        rpo_seconds=model.rpo_seconds,
+        managed_services=tuple(model.managed_services),
+        lock_in=LockIn(model.lock_in.cloud, model.lock_in.reason) if model.lock_in is not None else None,
+        cron=model.cron,
+        sources=tuple(_source(name, source, directory) for name, source in model.sources.items()),
+        contract=_function(model.contract, directory),
+        features=_features(model.features, directory),
+        training=Training(
+            train=_function(training.train, directory),
+            target=_function(training.target, directory),
+            metric=training.metric,
+            horizon_days=training.horizon_days,
+            test_share=training.test_share,
+        ),
+        serving=Serving(**model.serving.model_dump()),
+        thresholds=Thresholds(**model.thresholds.model_dump()),
+        directory=directory,
+    )
+
+
+def _placement(jurisdiction: str, placed: list[PlacedModel], topology: Topology) -> Placement:
+    return Placement(
+        jurisdiction,
+        tuple(PlacedLocation(topology.location(entry.location), Role(entry.standby or "primary")) for entry in placed),
+    )
+
+
+def _source(name: str, source: SourceModel, directory: Path) -> Source:
+    placed_by = source.placed_by
+    return Source(
+        name=name,
+        path=directory / source.path,
+        columns=dict(source.columns),
+        event_time=source.event_time,
+        first_batch_days=source.first_batch_days,
+        batch_days=source.batch_days,
+        placed_by=JurisdictionColumn(placed_by.column, {key: tuple(values) for key, values in placed_by.values.items()})
+        if placed_by is not None
+        else None,
+    )
+
+
+def _features(features: FeaturesModel, directory: Path) -> Features:
+    as_of = features.as_of
+    return Features(
+        function=_function(features.function, directory),
+        entity=Entity(features.entity.name, features.entity.key, features.entity.type),
+        views=tuple(
+            FeatureView(
+                name=name,
+                join_key=view.join_key,
+                join_key_type=view.join_key_type,
+                join_key_from=view.join_key_from,
+                ttl_days=view.ttl_days,
+                features=dict(view.features),
+            )
+            for name, view in features.views.items()
+        ),
+        first_after_days=as_of.first_after_days if as_of is not None else None,
+        every_days=as_of.every_days if as_of is not None else None,
+    )
+
+
+def _function(reference: str, directory: Path) -> FunctionReference:
+    file, _, name = reference.partition(":")
+    return FunctionReference(directory / file, name)

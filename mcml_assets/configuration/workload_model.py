@@ -1,0 +1,171 @@
+"""The keys of a workload's `defs.yaml`, each described where it is declared; also the JSON schema of `dg check yaml`.
+
+Only shape is judged here: which keys there are, of which type, from which list. What needs a second key, the topology
+or the files beside `defs.yaml` is judged in `placement_rules.py`, `data_rules.py` and `code_rules.py`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from mcml_assets.domain.workload import Classification
+
+# Names become asset keys, folders, tables and Feast views: one plain form fits all of them.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Text = Annotated[str, StringConstraints(min_length=1)]
+# A function of a file beside defs.yaml.
+Function = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.py:[A-Za-z_][A-Za-z0-9_]*$")]
+# Dagster refuses any other owner, and with it the whole code location.
+Owner = Annotated[str, StringConstraints(pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+|team:[A-Za-z0-9_-]+)$")]
+
+ColumnType = Literal[
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float", "float32", "double",
+    "float64", "string", "binary", "date32", "timestamp[us]", "timestamp[us, tz=UTC]",
+]  # fmt: skip
+FeatureType = Literal["bool", "int32", "int64", "float32", "float64", "string"]
+KeyType = Literal["int32", "int64", "string"]
+Metric = Literal["roc_auc", "average_precision", "log_loss", "brier"]
+
+
+class Written(BaseModel):
+    """Something people write: a key that is not declared is an error, not a silent nothing."""
+
+    # Assignment is validated so that the sound sections of a broken file can be taken over one by one.
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class PlacedModel(Written):
+    """One location of a placement."""
+
+    location: str = Field(description="A cloud and a region of the topology: aws/eu-west-2.")
+    standby: Literal["warm", "cold"] | None = Field(
+        None,
+        description="warm: an endpoint runs; cold: data and model only. Absent for the first, the primary.",
+    )
+
+
+class LockInModel(Written):
+    """The one cloud a workload cannot leave."""
+
+    cloud: str = Field(description="The cloud.")
+    reason: Text = Field(description="Why it cannot leave: an architect's decision, on record.")
+
+
+class PlacedByModel(Written):
+    """Which rows belong to which jurisdiction."""
+
+    column: str = Field(description="The string column that decides.")
+    values: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+        description="Its values by jurisdiction. Rows with any other value are placed nowhere and do not enter."
+    )
+
+
+class SourceModel(Written):
+    """One table the workload reads, as a Parquet file."""
+
+    path: Text = Field(description="The Parquet file, relative to this file.")
+    columns: dict[Text, ColumnType] = Field(description="Every column with its Arrow type.", min_length=1)
+    event_time: str | None = Field(
+        None,
+        description="The timestamp column that batches go by. Absent: a reference table, taken whole when changed.",
+    )
+    first_batch_days: int | None = Field(None, description="Days of events that the first landing takes.", gt=0)
+    batch_days: int | None = Field(None, description="Days of events that each later landing takes.", gt=0)
+    placed_by: PlacedByModel | None = Field(None, description="Which rows belong to which jurisdiction.")
+
+
+class EntityModel(Written):
+    """What a caller asks about."""
+
+    name: Name = Field(description="The thing asked about: customer.")
+    key: Text = Field(description="The column that identifies it: customer_id.")
+    type: KeyType = Field(description="Arrow type of the key.")
+
+
+class AsOfModel(Written):
+    """At which times features are computed."""
+
+    first_after_days: int = Field(description="Days from the earliest event to the first time.", gt=0)
+    every_days: int = Field(description="Days from one time to the next.", gt=0)
+
+
+class FeatureViewModel(Written):
+    """One table of features."""
+
+    join_key: Text = Field(description="The column that identifies a row of the view.")
+    join_key_type: KeyType = Field(description="Arrow type of the join key.")
+    join_key_from: str | None = Field(
+        None, description="The view that has the join key as a feature. Absent: the join key is the entity's key."
+    )
+    ttl_days: int | None = Field(None, description="How old a feature may be when joined, in days. Absent: any age.", gt=0)
+    features: dict[Text, FeatureType] = Field(description="Every feature with its Arrow type.", min_length=1)
+
+
+class FeaturesModel(Written):
+    """How features are computed and looked up."""
+
+    function: Function = Field(description="features(tables, as_of): one frame per view. file.py:function.")
+    entity: EntityModel = Field(description="What a caller asks about.")
+    as_of: AsOfModel | None = Field(None, description="At which times. Absent: as of the newest data only.")
+    views: dict[Name, FeatureViewModel] = Field(description="Feature views by name.", min_length=1)
+
+
+class TrainingModel(Written):
+    """How a model is made and judged."""
+
+    train: Function = Field(description="train(x, y): a fitted scikit-learn classifier. file.py:function.")
+    target: Function = Field(description="target(tables, as_of): entity, event_timestamp, target. file.py:function.")
+    metric: Metric = Field(description="What decides whether a candidate passes.")
+    horizon_days: int = Field(description="Days until a label is known; 0 when it comes with the event.", ge=0)
+    test_share: float = Field(description="Share of the newest labelled times that is held out.", gt=0, lt=1)
+
+
+class ServingModel(Written):
+    """How predictions are answered."""
+
+    compute_profile: str = Field(description="A compute profile of the topology.")
+    golden_predictions: int = Field(16, description="How many predictions a copy of the model must repeat.", gt=0)
+    golden_tolerance: float = Field(1e-9, description="By how much a repeated prediction may differ.", ge=0)
+    timeout_seconds: float = Field(2, description="Seconds in which an endpoint must have answered.", gt=0)
+
+
+class ThresholdsModel(Written):
+    """What the workload's checks are judged by."""
+
+    min_improvement: float = Field(
+        0.0, description="Least advantage over the trivial baseline, at the lower end of its 95 % confidence interval."
+    )
+
+
+class WorkloadModel(Written):
+    """One machine learning use case: the `attributes` of its `defs.yaml`."""
+
+    name: Name = Field(description="The workload's name, which is also its folder's name.")
+    owner: Owner = Field(description="Who answers for it: an e-mail address, or team:<name>.")
+    description: Text = Field(description="What it decides, for people.")
+    classification: Classification = Field(description="How sensitive its data is.")
+    personal_columns: list[str] = Field([], description="Columns whose values never appear in a log or an event.")
+    regulations: list[str] = Field([], description="What its data is subject to.")
+    placements: dict[str, Annotated[list[PlacedModel], Field(min_length=1)]] = Field(
+        description="Locations by jurisdiction; the first of each is the primary.", min_length=1
+    )
+    rto_seconds: int = Field(description="Recovery time objective: longest outage, in seconds.", gt=0)
+    rpo_seconds: int = Field(description="Recovery point objective: oldest data after a failover, in seconds.", gt=0)
+    managed_services: list[str] = Field([], description="Managed services it depends on, by the provider's name.")
+    lock_in: LockInModel | None = Field(None, description="The one cloud it cannot leave, and why.")
+    cron: str = Field(description="When a landing looks for new data, as five cron fields.")
+    sources: dict[Name, SourceModel] = Field(description="What it reads, by name.", min_length=1)
+    contract: Function = Field(description="contract(): one pandera schema per source. file.py:function.")
+    features: FeaturesModel = Field(description="How features are computed and looked up.")
+    training: TrainingModel = Field(description="How a model is made and judged.")
+    serving: ServingModel = Field(description="How predictions are answered.")
+    thresholds: ThresholdsModel = Field(
+        default_factory=lambda: ThresholdsModel.model_validate({}), description="What its checks are judged by."
+    )
+
+
+class WorkloadFileModel(Written):
+    """The whole of a workload's `defs.yaml`."""
+
+    type: Literal["mcml_assets.Workload"] = Field(description="The Dagster component.")
+    attributes: WorkloadModel = Field(description="The workload.")

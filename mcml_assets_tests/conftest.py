@@ -1,0 +1,26 @@
+"""What every test may rely on: a clean environment, and no test skipped in silence where none may be."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+SKIPS_ALLOWED = os.environ.get("MCML_TESTS_ALLOW_SKIPS", "1") != "0"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own platform and Dagster instance are out of reach of the tests."""
+    for name in list(os.environ):
+        if name.startswith("MCML_") or name == "DAGSTER_HOME":
+            monkeypatch.delenv(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """CI installs everything the tests can use, so there a skip is a failure that names what is missing."""
+    report = yield
+    if report.skipped and not SKIPS_ALLOWED and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and no test may be: {report.longrepr}"
+    return report

@@ -1,0 +1,1 @@
+"""Tests of taking batches from sources, and judging them."""

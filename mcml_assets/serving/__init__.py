@@ -1,0 +1,1 @@
+"""Serving: the model package, the endpoint controller, the edge configuration."""

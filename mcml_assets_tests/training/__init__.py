@@ -1,0 +1,1 @@
+"""Promises of `mcml_assets.training`."""

@@ -87,9 +87,7 @@ class Manifest:
         """
         document = _json_object(data, "manifest")
         if document.get("format") != MANIFEST_FORMAT:
-            raise CorruptSnapshot(
-                f"manifest has format {document.get('format')!r}, this version reads {MANIFEST_FORMAT}"
-            )
+            raise CorruptSnapshot(f"manifest has format {document.get('format')!r}, this version reads {MANIFEST_FORMAT}")
         claimed = document.pop("snapshot_id", None)
         try:
             files = tuple(SnapshotFile(**entry) for entry in document.pop("files"))
@@ -123,9 +121,7 @@ class Pointer:
         """Read a stored pointer. Raises `CorruptSnapshot` for broken JSON, an unknown format or fields that lack."""
         document = _json_object(data, "pointer")
         if document.get("format") != MANIFEST_FORMAT:
-            raise CorruptSnapshot(
-                f"pointer has format {document.get('format')!r}, this version reads {MANIFEST_FORMAT}"
-            )
+            raise CorruptSnapshot(f"pointer has format {document.get('format')!r}, this version reads {MANIFEST_FORMAT}")
         try:
             pointer = cls(**document)
             check_digest(pointer.snapshot_id)

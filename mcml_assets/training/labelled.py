@@ -12,10 +12,10 @@ import pandas as pd
 from mcml_assets.configuration.user_code import load_function
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Workload
-from mcml_assets.features.as_of import as_of_dates
+from mcml_assets.features.compute import as_of_index
 from mcml_assets.features.feast_store import historical
 from mcml_assets.features.repositories import FeastRepository
-from mcml_assets.features.tables import earliest_event, read_tables
+from mcml_assets.features.tables import read_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +28,20 @@ class LabelledRows:
     times: pd.Series
 
 
-def labelled_rows(
-    workload: Workload, raw_folder: Path, watermark: datetime, repository: FeastRepository
-) -> LabelledRows:
+def labelled_rows(workload: Workload, raw_folder: Path, watermark: datetime, repository: FeastRepository) -> LabelledRows:
     """Call the user's `target` on the raw tables in `raw_folder` and join the features of `repository` as of each label.
 
     Join keys are no inputs: they name somebody. Raises `ConfigurationError` when `target` returns something else than
     it should, or there is nothing labelled yet.
     """
     tables = read_tables(workload, raw_folder)
-    earliest = earliest_event(workload, tables)
-    if earliest is None:
-        raise ConfigurationError(f"{workload.name}: there are no events to label")
-    features = workload.features
-    dates = as_of_dates(earliest, watermark, features.first_after_days, features.every_days)
-    labels = _labels(workload, load_function(workload.training.target)(tables, pd.DatetimeIndex(dates)))
+    target = load_function(workload.training.target)
+    labels = _labels(workload, target(tables, as_of_index(workload, tables, watermark)))
     joined = historical(repository, labels)
     return LabelledRows(
         x=joined.loc[:, input_columns(workload)],
         y=joined.loc[:, "target"],
-        entities=joined.loc[:, features.entity.key],
+        entities=joined.loc[:, workload.features.entity.key],
         times=joined.loc[:, "event_timestamp"],
     )
 

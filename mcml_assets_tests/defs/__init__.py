@@ -1,0 +1,1 @@
+"""The example workloads: their functions and contracts on the real data."""

@@ -1,0 +1,175 @@
+"""The controller: a loop that brings every endpoint of this machine, and the edge, to what their files want.
+
+It holds nothing that the next controller could not find again: servers and Envoy outlive it, and are adopted by their
+command lines. What one endpoint does is `endpoint.py`'s, how the process is started and stopped `data_plane.py`'s.
+"""
+
+import logging
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.domain.errors import ConfigurationError, TransientError
+from mcml_assets.domain.workload import Role
+from mcml_assets.serving.edge.envoy import Edge, is_edge
+from mcml_assets.serving.edge.render import EndpointAddress
+from mcml_assets.serving.endpoint import Endpoint
+from mcml_assets.serving.folder import DataPlaneFolder, bound_log
+from mcml_assets.serving.heartbeat import BEAT_SECONDS, beat
+from mcml_assets.serving.instance import find_instances
+from mcml_assets.serving.interfaces import EndpointStatus
+from mcml_assets.serving.local_platform import write_status
+from mcml_assets.serving.ports import endpoint_port
+from mcml_assets.serving.processes import end, find
+from mcml_assets.serving.routes import read_routes
+
+TICK_SECONDS = 0.2
+LOG_EVERY_SECONDS = 15.0
+GRACE_SECONDS = 10.0
+START_ORDER = {Role.PRIMARY: 0, Role.WARM: 1, Role.COLD: 2}
+
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """All endpoints and the edge of one data plane. One per folder: the caller holds its lock."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.folder = DataPlaneFolder.of(settings)
+        self.edge = Edge(settings)
+        self.endpoints: dict[str, Endpoint] = {}
+        self._manifest_times: dict[str, int] = {}
+        self._written: dict[str, tuple[str, EndpointStatus]] = {}
+        self._last_ports: dict[str, int] = {}
+        self._beat_at = self._logs_at = 0.0
+        self._probes = ThreadPoolExecutor(max_workers=8, thread_name_prefix="probe")
+
+    def adopt(self) -> None:
+        """Take over what a former controller left running, and end what nobody wants any more.
+
+        Raises `ConfigurationError` when a port of the edge is taken by something else.
+        """
+        self.edge.adopt()
+        self._read_manifests()
+        now = time.monotonic()
+        running = find_instances(self.folder)
+        for name in {instance.name for instance in running} - self.endpoints.keys():
+            self.endpoints[name] = Endpoint(name, self.folder)
+        unwanted = []
+        for name, endpoint in self.endpoints.items():
+            own = [instance for instance in running if instance.name == name]
+            left = endpoint.adopt(own, now)
+            unwanted += left
+            for instance in (instance for instance in own if instance not in left):
+                log.info("%s: adopted the server of version %s, pid %s", name, instance.version, instance.process.pid)
+        end([instance.process for instance in unwanted], GRACE_SECONDS)
+
+    def run(self, stop: Event) -> None:
+        """Converge until `stop` is set, then end every server and the edge."""
+        try:
+            while not stop.is_set():
+                try:
+                    self.tick()
+                except Exception:
+                    # A full disk or a damaged file must not end what keeps everything else alive; without a beat
+                    # the statuses soon count as unknown.
+                    log.exception("a round failed; the next one follows")
+                stop.wait(TICK_SECONDS)
+        finally:
+            self.end_all()
+
+    def tick(self) -> None:
+        """One round over manifests, servers, statuses and routes."""
+        now = time.monotonic()
+        self._read_manifests()
+        for endpoint in self.endpoints.values():
+            endpoint.step(now, self._probes)
+        self._start_due(now)
+        self._forget_gone()
+        self._write_statuses(self.endpoints.values())
+        self.edge.tell(read_routes(self.folder), self._addresses(now))
+        self.edge.keep_running()
+        if now - self._beat_at >= BEAT_SECONDS:
+            beat(self.folder)
+            self._beat_at = now
+        if now - self._logs_at >= LOG_EVERY_SECONDS:
+            self._bound_logs()
+            self._logs_at = now
+
+    def end_all(self) -> None:
+        """End every server and the edge, and say that nobody watches any more."""
+        self.folder.heartbeat.unlink(missing_ok=True)
+        self._probes.shutdown(wait=False, cancel_futures=True)
+        log.info("ended %s processes", end_processes(self.folder))
+
+    def _read_manifests(self) -> None:
+        """Hand every new, changed or removed manifest to its endpoint."""
+        times = {name: self.folder.endpoint("wanted", name).stat().st_mtime_ns for name in self.folder.wanted_names()}
+        for name in sorted(times.keys() | self.endpoints.keys()):
+            if times.get(name) == self._manifest_times.get(name) and name in self.endpoints:
+                continue
+            try:
+                endpoint = self.endpoints.setdefault(name, Endpoint(name, self.folder))
+                endpoint.want()
+            except ConfigurationError as error:
+                log.error("%s: %s", name, error)
+        self._manifest_times = times
+
+    def _start_due(self, now: float) -> None:
+        """Start servers while there are slots: first where nothing serves, primaries before standbys."""
+        slots = self.settings.concurrent_starts - sum(entry.candidate is not None for entry in self.endpoints.values())
+        due = [(endpoint, manifest) for endpoint in self.endpoints.values() if (manifest := endpoint.due(now))]
+        due.sort(key=lambda pair: (pair[0].serving is not None, START_ORDER[pair[1].role], pair[0].name))
+        for endpoint, manifest in due[: max(0, slots)]:
+            taken = {instance.port for other in self.endpoints.values() for instance in other.instances}
+            try:
+                port = endpoint_port(self.settings, taken, self._last_ports.get(endpoint.name))
+            except TransientError as error:
+                log.error("%s", error)
+                return
+            self._last_ports[endpoint.name] = port
+            endpoint.start(manifest, port, now)
+
+    def _forget_gone(self) -> None:
+        for name in [name for name, endpoint in self.endpoints.items() if endpoint.gone]:
+            del self.endpoints[name]
+            self._written.pop(name, None)
+            for kind in ("status", "answering", "former", "ended"):
+                self.folder.endpoint(kind, name).unlink(missing_ok=True)
+            log.info("%s: nothing is wanted and nothing runs", name)
+
+    def _write_statuses(self, endpoints: Iterable[Endpoint]) -> None:
+        for endpoint in endpoints:
+            status = endpoint.status()
+            if status is None or endpoint.wanted is None:
+                continue
+            entry = (endpoint.wanted.revision, status)
+            if self._written.get(endpoint.name) != entry:
+                write_status(self.folder, *entry)
+                self._written[endpoint.name] = entry
+
+    def _addresses(self, now: float) -> dict[tuple[str, str], EndpointAddress]:
+        addresses = {}
+        for endpoint in self.endpoints.values():
+            manifest = endpoint.wanted or endpoint.answering
+            if manifest is not None and (ports := endpoint.ports(now)):
+                key = (manifest.workload, manifest.location)
+                addresses[key] = EndpointAddress(ports, manifest.timeout_seconds)
+        return addresses
+
+    def _bound_logs(self) -> None:
+        self.edge.bound_log()
+        bound_log(self.folder.own_log("data_plane"))
+        for name in self.endpoints:
+            bound_log(self.folder.endpoint("logs", name))
+
+
+def end_processes(folder: DataPlaneFolder) -> int:
+    """End every server and Envoy of a folder, whoever started them, and say how many there were."""
+    processes = [instance.process for instance in find_instances(folder)]
+    processes += [process for process, _ in find(lambda line: is_edge(line, folder))]
+    end(processes, GRACE_SECONDS)
+    return len(processes)

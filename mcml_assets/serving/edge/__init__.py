@@ -1,0 +1,1 @@
+"""The edge: Envoy, told by files what the routes decided."""

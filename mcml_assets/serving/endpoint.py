@@ -1,0 +1,321 @@
+"""One endpoint's life: what is wanted, which servers it has, and what follows from what they do.
+
+A new version starts beside the old one and takes over when it is ready; what fails leaves the old one serving; what
+dies is started again, ever more rarely. The loop over all endpoints, ports and start slots are `controller.py`'s.
+"""
+
+import json
+import logging
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mcml_assets.domain.errors import McmlError
+from mcml_assets.serving.folder import DataPlaneFolder, write_atomically
+from mcml_assets.serving.instance import Instance, start_instance
+from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
+from mcml_assets.serving.local_platform import REFUSALS, read_manifest_file
+from mcml_assets.serving.manifest import PACKAGE_MOUNT, WantedEndpoint, read_manifest
+from mcml_assets.serving.package import read_package
+from mcml_assets.serving.ports import HOST
+from mcml_assets.serving.processes import ask_to_end, is_alive, kill
+from mcml_assets.serving.watched_server import DrainingServer, WatchedServer
+
+START_SECONDS = 120.0  # two cores that start seven servers
+PROBE_EVERY_SECONDS = 2.0
+UNANSWERED_FAILED = 2
+UNANSWERED_KILLED = 5
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+FORGET_SECONDS = 60.0
+OVERLAP_SECONDS = 2.0  # until the edge has seen the new server answer
+DRAIN_SECONDS = 3.0
+GRACE_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong with one revision: how often, when it may be tried again, and whether trying is of any use."""
+
+    state: EndpointState
+    message: str
+    failures: int
+    not_before: float
+    error: str | None = None
+
+    @property
+    def permanent(self) -> bool:
+        """Whether only another package or manifest can help."""
+        return self.error in REFUSALS
+
+
+class Endpoint:
+    """The servers of one endpoint and its way to the wanted manifest. Times are monotonic seconds."""
+
+    def __init__(self, name: str, folder: DataPlaneFolder) -> None:
+        self.name = name
+        self.folder = folder
+        self.wanted: WantedEndpoint | None = None
+        self.answering: WantedEndpoint | None = None
+        self.serving: WatchedServer | None = None
+        self.candidate: WatchedServer | None = None
+        self.draining: list[DrainingServer] = []
+        self.troubles: dict[str, Trouble] = {}
+        self._documents: dict[str, dict[str, Any]] = {}
+        self._status: EndpointStatus | None = None
+        self._verified: str | None = None
+        if (document := read_manifest_file(folder, "answering", name)) is not None:
+            self.answering = self._read(document)
+
+    def want(self) -> None:
+        """Read the wanted manifest again, after its file changed or went; a manifest given anew is tried anew.
+
+        Raises `ConfigurationError` when it cannot be read; then the former one stays.
+        """
+        document = read_manifest_file(self.folder, "wanted", self.name)
+        self.wanted = self._read(document) if document is not None else None
+        if self.wanted is not None:
+            self.troubles.pop(self.wanted.revision, None)
+            self._verified = None
+
+    def adopt(self, instances: list[Instance], now: float) -> list[Instance]:
+        """Take over servers that run already; the rest, which nobody wants, is returned."""
+        left = []
+        for instance in instances:
+            if self.serving is None and self.answering and instance.revision == self.answering.revision:
+                self.serving = WatchedServer(instance, now)
+            elif self.candidate is None and self.wanted and instance.revision == self.wanted.revision:
+                self.candidate = WatchedServer(instance, now)
+            else:
+                left.append(instance)
+        return left
+
+    def step(self, now: float, pool: Executor) -> None:
+        """Look at every server once, and act on what is seen."""
+        self._look_at_candidate(now, pool)
+        self._look_at_serving(now, pool)
+        if self.wanted is None or not self.wanted.runs:
+            self._retire_all(now)
+            if self.wanted is not None:
+                self._verify_cold(self.wanted)
+        self._drain(now)
+
+    def due(self, now: float) -> WantedEndpoint | None:
+        """The manifest whose server should start now, or None.
+
+        When nothing serves, the version that served last comes first: it is known to work.
+        """
+        if self.candidate is not None or self.wanted is None or not self.wanted.runs:
+            return None
+        order = [self.wanted]
+        if self.serving is None and self.answering is not None and self.answering.revision != self.wanted.revision:
+            order.insert(0, self.answering)
+        for candidate in order:
+            if self.serving is not None and self.serving.instance.revision == candidate.revision:
+                continue
+            trouble = self.troubles.get(candidate.revision)
+            if trouble is None or (not trouble.permanent and now >= trouble.not_before):
+                return candidate
+        return None
+
+    def start(self, manifest: WantedEndpoint, port: int, now: float) -> None:
+        """Start a server for the manifest that `due` named."""
+        try:
+            self.candidate = WatchedServer(start_instance(manifest, port, self.folder), now)
+        except McmlError as error:
+            self._note(manifest.revision, EndpointState.FAILED, str(error), now, type(error).__name__)
+        else:
+            log.info("%s: version %s starts on port %s", self.name, manifest.version, port)
+
+    def ports(self, now: float) -> tuple[int, ...]:
+        """Where the edge may send requests: the serving one, and its predecessor until the edge knows the new one."""
+        routed = [entry.instance.port for entry in self.draining if now < entry.routed_until]
+        return (*([self.serving.instance.port] if self.serving else []), *routed)
+
+    @property
+    def instances(self) -> list[Instance]:
+        """All servers, whatever their state."""
+        servers = [server.instance for server in (self.serving, self.candidate) if server is not None]
+        return servers + [entry.instance for entry in self.draining]
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing is wanted and nothing is left."""
+        return self.wanted is None and not self.instances
+
+    def status(self) -> EndpointStatus | None:
+        """What is so, and since when; None when nothing is wanted."""
+        if self.wanted is None:
+            return None
+        state, message, error = self._judge(self.wanted)
+        serving = self.serving.instance if self.serving is not None else None
+        if serving is not None and serving.revision != self.wanted.revision:
+            message += f"; version {serving.version} still answers"
+        status = EndpointStatus(
+            name=self.name,
+            state=state,
+            since=_clock(),
+            message=message,
+            error=error,
+            wanted_version=self.wanted.version,
+            wanted_digest=self.wanted.digest,
+        )
+        if serving is not None:
+            status = replace(
+                status,
+                version=serving.version,
+                digest=serving.digest,
+                port=serving.port,
+                pid=serving.process.pid,
+                address=f"http://{HOST}:{serving.port}",
+            )
+        before = self._status
+        if before is not None and (before.state, before.wanted_version) == (status.state, status.wanted_version):
+            status = replace(status, since=before.since)
+        self._status = status
+        return status
+
+    def _judge(self, wanted: WantedEndpoint) -> tuple[EndpointState, str, str | None]:
+        """State, message and error class of the wanted manifest."""
+        trouble = self.troubles.get(wanted.revision)
+        if not wanted.runs and trouble is None:
+            return EndpointState.COLD, f"version {wanted.version} is held here", None
+        if self.serving is not None and self.serving.instance.revision == wanted.revision:
+            if self.serving.unanswered >= UNANSWERED_FAILED:
+                return EndpointState.FAILED, f"does not answer ({self.serving.unanswered} probes)", "LocationUnavailable"
+            return EndpointState.READY, f"version {wanted.version} answers", None
+        if trouble is not None and trouble.permanent:
+            return trouble.state, trouble.message, trouble.error
+        if self.candidate is not None and self.candidate.instance.revision == wanted.revision:
+            after = f" after: {trouble.message}" if trouble is not None else ""
+            return EndpointState.STARTING, f"version {wanted.version} is loading{after}", None
+        if trouble is not None:
+            return trouble.state, trouble.message, trouble.error
+        return EndpointState.PENDING, "waits for its turn to start", None
+
+    def _look_at_candidate(self, now: float, pool: Executor) -> None:
+        server = self.candidate
+        if server is None:
+            return
+        revision = server.instance.revision
+        if revision not in {manifest.revision for manifest in (self.wanted, self.answering) if manifest is not None}:
+            self.candidate = None
+            self._retire(server, now)
+        elif not is_alive(server.instance.process):
+            self.candidate = None
+            error, message = self._last_word()
+            self._note(revision, EndpointState.FAILED, message, now, error)
+        elif server.take_answer(now, 0.2, pool):
+            self._promote(server, now)
+        elif now - server.began > START_SECONDS:
+            kill(server.instance.process)
+            self.candidate = None
+            self._note(revision, EndpointState.FAILED, f"not ready {START_SECONDS:g} s after its start", now)
+
+    def _look_at_serving(self, now: float, pool: Executor) -> None:
+        server = self.serving
+        if server is None:
+            return
+        revision = server.instance.revision
+        if not is_alive(server.instance.process):
+            self.serving = None
+            self._note(revision, EndpointState.STOPPED, f"the server (pid {server.instance.process.pid}) died", now)
+            return
+        server.take_answer(now, PROBE_EVERY_SECONDS, pool)
+        if server.unanswered >= UNANSWERED_KILLED:
+            kill(server.instance.process)
+            self.serving = None
+            self._note(revision, EndpointState.STOPPED, "the server hung and was killed", now)
+        elif now - server.began > FORGET_SECONDS and not server.unanswered:
+            self.troubles.pop(revision, None)
+
+    def _promote(self, server: WatchedServer, now: float) -> None:
+        """The candidate is ready: it serves from now on, and who served before drains."""
+        former, self.serving, self.candidate = self.serving, server, None
+        server.began = now
+        revision = server.instance.revision
+        log.info("%s: version %s answers on port %s", self.name, server.instance.version, server.instance.port)
+        if former is not None:
+            self._retire(former, now)
+        if self.answering is None or self.answering.revision != revision:
+            if self.answering is not None:
+                self._store("former", self.answering.revision)
+            self._store("answering", revision)
+            self.answering = self.wanted
+
+    def _retire(self, server: WatchedServer, now: float) -> None:
+        routed_until = now + OVERLAP_SECONDS
+        ask_at = routed_until + DRAIN_SECONDS
+        self.draining.append(DrainingServer(server.instance, routed_until, ask_at, ask_at + GRACE_SECONDS))
+
+    def _retire_all(self, now: float) -> None:
+        for server in (self.serving, self.candidate):
+            if server is not None:
+                # Nobody takes over: the edge must stop sending at once.
+                self.draining.append(DrainingServer(server.instance, now, now + DRAIN_SECONDS, now + GRACE_SECONDS))
+        self.serving = self.candidate = None
+        if self.answering is not None:
+            self.answering = None
+            self.folder.endpoint("answering", self.name).unlink(missing_ok=True)
+
+    def _drain(self, now: float) -> None:
+        for entry in list(self.draining):
+            if not is_alive(entry.instance.process):
+                self.draining.remove(entry)
+            elif now >= entry.kill_at:
+                kill(entry.instance.process)
+            elif now >= entry.ask_at:
+                ask_to_end(entry.instance.process)
+
+    def _note(self, revision: str, state: EndpointState, message: str, now: float, error: str | None = None) -> None:
+        """Remember a failure; the first restart of what had served comes at once, the next ones ever later."""
+        before = self.troubles.get(revision)
+        failures = 1 if before is None else before.failures + 1
+        trouble = Trouble(state, message, failures, now, error)
+        if not trouble.permanent:
+            immediate = state is EndpointState.STOPPED and failures == 1
+            pause = 0.0 if immediate else min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
+            again = f"{message}; failure {failures}, tried again at {_clock(pause)}"
+            trouble = replace(trouble, not_before=now + pause, message=again)
+        self.troubles[revision] = trouble
+        log.warning("%s: %s", self.name, trouble.message)
+
+    def _last_word(self) -> tuple[str | None, str]:
+        """Error class and message that the last server left, as a container leaves a termination message."""
+        try:
+            said = json.loads(self.folder.endpoint("ended", self.name).read_bytes())
+        except FileNotFoundError:
+            return None, "the server ended without a word before it was ready"
+        return said["error"], f"{said['error']}: {said['message']}"
+
+    def _verify_cold(self, wanted: WantedEndpoint) -> None:
+        """A cold endpoint holds its package: say so only of the very package, checked once per manifest."""
+        if self._verified == wanted.revision:
+            return
+        self._verified = wanted.revision
+        try:
+            package = Path(wanted.local_arguments()[wanted.arguments.index(PACKAGE_MOUNT)])
+            read_package(package, digest=wanted.digest)
+        except McmlError as error:
+            self.troubles[wanted.revision] = Trouble(
+                EndpointState.FAILED, f"{type(error).__name__}: {error}", 1, 0.0, type(error).__name__
+            )
+
+    def _read(self, document: dict[str, Any]) -> WantedEndpoint:
+        manifest = read_manifest(document)
+        self._documents[manifest.revision] = document
+        return manifest
+
+    def _store(self, kind: str, revision: str) -> None:
+        path = self.folder.endpoint("former" if kind == "former" else "answering", self.name)
+        write_atomically(path, yaml.safe_dump(self._documents[revision], sort_keys=False))
+
+
+def _clock(after_seconds: float = 0.0) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=after_seconds)).isoformat(timespec="milliseconds")

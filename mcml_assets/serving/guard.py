@@ -1,0 +1,63 @@
+"""The guard of a model server: ASGI middleware around KServe's application. Imports starlette: import it late."""
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.responses import Response
+
+from mcml_assets.serving.problem import PROBLEM_MEDIA_TYPE, Problem
+
+MAX_BODY_BYTES = 1024 * 1024
+# Headers that KServe may see: those of CloudEvents and of binary tensors would switch to protocols we do not speak.
+PASSED_HEADERS = frozenset({b"host", b"content-type", b"content-length", b"transfer-encoding", b"accept"})
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+log = logging.getLogger("mcml_assets.serving.server")
+
+
+def problem_response(problem: Problem) -> Response:
+    """The HTTP answer that carries a problem."""
+    return Response(problem.to_json(), problem.status, media_type=PROBLEM_MEDIA_TYPE)
+
+
+class Guard:
+    """Bounds the body, drops headers that switch protocols, adds who answers, and contains failures."""
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], answered_by: dict[str, str]) -> None:
+        self.app = app
+        self.headers = [(name.encode(), value.encode()) for name, value in answered_by.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def send_named(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message = {**message, "headers": [*message.get("headers", ()), *self.headers]}
+            await send(message)
+
+        headers = [(name, value) for name, value in scope["headers"] if name in PASSED_HEADERS]
+        length = dict(headers).get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+            problem = Problem(413, detail=f"a request may have {MAX_BODY_BYTES} bytes")
+            await problem_response(problem)(scope, receive, send_named)
+            return
+        try:
+            await self.app({**scope, "headers": headers}, receive, send_named)
+        except Exception as error:  # noqa: BLE001 - whatever it is: the server lives on, and no value reaches the log
+            trace = error.__traceback__
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+            where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "nowhere"
+            log.error("%s at %s", type(error).__name__, where)
+            if not started:
+                await problem_response(Problem(500, detail="the server failed on this request"))(scope, receive, send_named)

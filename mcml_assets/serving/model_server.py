@@ -1,0 +1,228 @@
+"""What a model server answers: Open Inference Protocol v2 over KServe's REST server. Imports kserve: import it late.
+
+A request names entities, never features: those come from the location's online store. Nothing a caller sent is ever
+logged or sent back, because it may be personal.
+"""
+
+import logging
+import math
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model, ModelRepository
+from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady
+from kserve.model_server import app as kserve_app
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+from kserve.protocol.rest.server import RESTServer
+from starlette.exceptions import HTTPException
+
+from mcml_assets.domain.errors import McmlError, UnknownEntity
+from mcml_assets.features.online import OnlineReader
+from mcml_assets.serving.guard import Guard, problem_response
+from mcml_assets.serving.package import ModelPackage
+from mcml_assets.serving.problem import (
+    FEATURES_UNAVAILABLE,
+    INVALID_REQUEST,
+    UNKNOWN_ENTITY,
+    Problem,
+)
+
+if TYPE_CHECKING:
+    from mcml_assets.serving.package import Predict
+
+OUTPUT = "score"
+MAX_ENTITIES = 1000
+GRACE_SECONDS = 5
+DATATYPES = {"int64": "INT64", "int32": "INT64", "string": "BYTES"}
+INT64_LIMIT = 2**63
+
+log = logging.getLogger("mcml_assets.serving.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What one server answers with: the verified package, where it stands, its model, and the features there."""
+
+    package: ModelPackage
+    digest: str
+    location: str
+    predict: "Predict"
+    features: OnlineReader
+
+
+class Refusal(Exception):
+    """An answer other than a prediction."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+class EntityModel(Model):
+    """Scores entities: one input tensor of ids, one output tensor of scores (FP64, probability of class 1)."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__(served.package.description.workload)
+        self.served = served
+        self.entity = served.package.schema.entity
+        self.datatype = DATATYPES[self.entity.type]
+        self.ready = True
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """The one input, for the protocol's model metadata."""
+        return [{"name": self.entity.key, "datatype": self.datatype, "shape": [-1]}]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """The one output, for the protocol's model metadata."""
+        return [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
+
+    def predict(self, payload: object, headers: dict[str, str] | None = None) -> InferResponse:  # pyright: ignore[reportIncompatibleMethodOverride] - KServe leaves predict to subclasses, and calls it plainly when it is no coroutine
+        """The scores of the entities that the request names. Raises `Refusal`."""
+        if not isinstance(payload, InferRequest):
+            raise Refusal(self.invalid("this server speaks version 2 of the protocol: POST /v2/models/<name>/infer"))
+        ids = self._entity_ids(payload)
+        scores = self.served.predict(self._features(ids))
+        if not all(map(math.isfinite, scores)):
+            raise Refusal(Problem(500, detail="the model gave a score that is no number"))
+        description = self.served.package.description
+        return InferResponse(
+            # The protocol demands an id, and KServe fails to encode None.
+            response_id=payload.id or uuid.uuid4().hex,
+            model_name=self.name,
+            model_version=str(description.version),
+            infer_outputs=[InferOutput(OUTPUT, [len(ids)], "FP64", data=[float(score) for score in scores])],
+            parameters={
+                "model_version": description.version,
+                "location": self.served.location,
+                "jurisdiction": description.jurisdiction,
+                "training_snapshot": description.snapshots.get("feature_snapshot", ""),
+                "feature_snapshot": self.served.features.snapshot_id,
+                "digest": self.served.digest,
+            },
+        )
+
+    def invalid(self, detail: str) -> Problem:
+        """The problem of a request that is not as the protocol and this model want it."""
+        return Problem(400, INVALID_REQUEST, detail)
+
+    def what_is_right(self) -> str:
+        """The sentence that tells a caller how to ask."""
+        return (
+            f"the body must be JSON of the Open Inference Protocol v2 with one input tensor, name {self.entity.key!r}, "
+            f"datatype {self.datatype!r}, shape [n], and n ids as data (1 to {MAX_ENTITIES})"
+        )
+
+    def _entity_ids(self, request: InferRequest) -> list[int] | list[str]:
+        if len(request.inputs) != 1 or request.inputs[0].name != self.entity.key:
+            raise Refusal(self.invalid(f"the input tensor is missing or not alone: {self.what_is_right()}"))
+        if any(output.name != OUTPUT for output in request.request_outputs or ()):
+            raise Refusal(self.invalid(f"the only output tensor is {OUTPUT!r}"))
+        tensor: InferInput = request.inputs[0]
+        ids = tensor.data
+        if not isinstance(ids, list) or not 1 <= len(ids) <= MAX_ENTITIES or tensor.shape not in ([len(ids)], [len(ids), 1]):
+            raise Refusal(self.invalid(f"the tensor's shape and data do not agree: {self.what_is_right()}"))
+        right = _is_int64 if self.datatype == "INT64" else _is_text
+        if tensor.datatype != self.datatype or not all(map(right, ids)):
+            raise Refusal(self.invalid(f"the tensor has another type: {self.what_is_right()}"))
+        return ids
+
+    def _features(self, ids: list[int] | list[str]) -> pd.DataFrame:
+        try:
+            rows = [self.served.features.read(entity_id) for entity_id in ids]
+        except UnknownEntity:
+            detail = f"{self.served.location} has no features of an entity that the request names"
+            raise Refusal(Problem(404, UNKNOWN_ENTITY, detail)) from None
+        except McmlError as error:
+            log.error("features cannot be read: %s", type(error).__name__)
+            detail = f"the feature store of {self.served.location} does not answer"
+            raise Refusal(Problem(503, FEATURES_UNAVAILABLE, detail)) from None
+        return pd.DataFrame(rows, columns=pd.Index(list(self.served.package.schema.model_inputs)), dtype=object)
+
+
+class FixedRepository(ModelRepositoryExtension):
+    """The model repository extension, closed: which model is served is the manifest's business."""
+
+    async def load(self, model_name: str) -> None:
+        """Refused."""
+        raise Refusal(Problem(403, detail="which model is served is decided by the endpoint's manifest"))
+
+    async def unload(self, model_name: str) -> None:
+        """Refused."""
+        raise Refusal(Problem(403, detail="which model is served is decided by the endpoint's manifest"))
+
+
+class ProblemServer(RESTServer):
+    """KServe's REST server on one interface, without lines per request, with problems for refusals."""
+
+    def __init__(self, model: EntityModel, host: str, port: int) -> None:
+        repository = ModelRepository()
+        repository.update(model)
+        super().__init__(
+            "kserve.model_server:app",
+            DataPlane(repository),
+            FixedRepository(repository),
+            http_port=port,
+            grace_period=GRACE_SECONDS,
+        )
+        # KServe itself listens on every interface, and offers no argument for it.
+        self.config.host = host
+        self.config.access_log = False
+        self.model = model
+
+    def create_application(self) -> None:
+        """KServe's application, then our handlers in place of its own, which would send exceptions' texts."""
+        super().create_application()
+        _speak_problems(kserve_app, self.model)
+        served = self.model.served
+        answered_by = {
+            "x-mcml-location": served.location,
+            "x-mcml-model-version": str(served.package.description.version),
+            "x-mcml-digest": served.digest,
+        }
+        kserve_app.add_middleware(Guard, answered_by=answered_by)
+
+
+def serve(served: Served, *, host: str, port: int) -> None:
+    """Answer until SIGTERM or SIGINT, then finish what is under way (at most `GRACE_SECONDS`)."""
+    for noisy in ("kserve", "kserve.trace", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    ProblemServer(EntityModel(served), host, port).run()
+
+
+def _speak_problems(app: FastAPI, model: EntityModel) -> None:
+    """Answer every refusal as a problem."""
+
+    def handler(problem: Callable[[Any], Problem]) -> Callable[[Request, Exception], Awaitable[Response]]:
+        async def handle(_: Request, error: Exception) -> Response:
+            return problem_response(problem(error))
+
+        return handle
+
+    handlers: dict[type[Exception], Callable[[Any], Problem]] = {
+        Refusal: lambda refusal: refusal.problem,
+        RequestValidationError: lambda _: model.invalid(model.what_is_right()),
+        InvalidInput: lambda _: model.invalid(model.what_is_right()),
+        ModelNotFound: lambda _: Problem(404, detail=f"the only model here is {model.name!r}"),
+        ModelNotReady: lambda _: Problem(503, detail=f"{model.name} is not ready"),
+        # A body that is no text at all fails before it is validated.
+        HTTPException: lambda error: (
+            model.invalid(model.what_is_right()) if error.status_code == 400 else Problem(error.status_code)
+        ),
+    }
+    for error, problem in handlers.items():
+        app.add_exception_handler(error, handler(problem))
+
+
+def _is_int64(value: object) -> bool:
+    return type(value) is int and -INT64_LIMIT <= value < INT64_LIMIT
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""

@@ -1,0 +1,112 @@
+"""`python -m mcml_assets.serving.server`: one model server, in a container or on this machine.
+
+Here is how a server starts: its arguments, the checks before it may answer, and how it says why it will not. What it
+answers is `model_server.py`'s, which imports KServe and is only imported once the package has been verified.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import time
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcml_assets.domain.errors import CorruptSnapshot, McmlError, ModelRejected, ObjectNotFound, TransientError
+from mcml_assets.serving.folder import write_atomically
+from mcml_assets.serving.package import check_golden, load_model, read_package
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcml_assets.serving.model_server import Served
+
+log = logging.getLogger("mcml_assets.serving.server")
+
+
+def main(arguments: "Sequence[str] | None" = None) -> int:
+    """Serve until SIGTERM; the exit status is 1 when the server may not or cannot answer."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log.setLevel(logging.INFO)
+    # Libraries announce their deprecations on each start and first request: of no use in a server's log.
+    warnings.simplefilter("ignore")
+    started = time.monotonic()
+    try:
+        served = _load(options)
+    except McmlError as error:
+        log.error("refused to start: %s: %s", type(error).__name__, error)
+        _leave_word(options.termination_log, error)
+        return 1
+    log.info(
+        "version %s, package %s, is loaded and gives its golden predictions after %.1f s",
+        options.model_version,
+        options.digest[:12],
+        time.monotonic() - started,
+    )
+    from mcml_assets.serving.model_server import serve  # noqa: PLC0415 - KServe, 1 s: a refused package never needs it
+
+    serve(served, host=options.host, port=options.port)
+    return 0
+
+
+def _load(options: argparse.Namespace) -> "Served":
+    """Everything an answer needs, verified.
+
+    Raises `CorruptSnapshot` when the package is not the one the manifest names, `ModelRejected` when it belongs to
+    another workload, jurisdiction or version, or misses its golden predictions, and `TransientError` when no features
+    can be read here.
+    """
+    package = read_package(options.package, digest=options.digest)
+    description = package.description
+    expected = (options.workload, options.jurisdiction, options.model_version)
+    if (description.workload, description.jurisdiction, description.version) != expected:
+        raise ModelRejected(f"the manifest wants {'/'.join(map(str, expected))}, the package is {package.name}")
+    predict = load_model(package)
+    golden = check_golden(package, predict)
+    if not golden.passed:
+        raise ModelRejected(
+            f"{package.name} misses its golden predictions by {golden.max_difference:g} here; "
+            f"allowed are {package.golden.tolerance:g} over {golden.compared} predictions"
+        )
+    from mcml_assets.features.online import OnlineReader  # noqa: PLC0415 - Feast: a refused package never needs it
+    from mcml_assets.serving.model_server import Served  # noqa: PLC0415 - KServe, likewise
+
+    features = OnlineReader.from_schema(asdict(package.schema), options.features)
+    try:
+        # Opening the store now makes the first answer as fast as the others, and a missing store visible at once.
+        _ = features.snapshot_id
+    except (ObjectNotFound, CorruptSnapshot) as error:
+        # Not the package's fault: the next feature snapshot may mend it.
+        raise TransientError(str(error)) from error
+    return Served(package, options.digest, options.location, predict, features)
+
+
+def _leave_word(path: Path | None, error: McmlError) -> None:
+    """Say why the server ended, where whoever started it looks: a container's termination message."""
+    if path is not None:
+        write_atomically(path, json.dumps({"error": type(error).__name__, "message": str(error)}))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mcml_assets.serving.server", description=__doc__)
+    parser.add_argument("--package", type=Path, required=True, help="folder of the model package")
+    parser.add_argument("--features", type=Path, required=True, help="the location's Feast folder of this workload")
+    parser.add_argument("--workload", required=True, help="the model's name in the protocol")
+    parser.add_argument("--location", required=True, help="key of the location that answers")
+    parser.add_argument("--jurisdiction", required=True)
+    parser.add_argument("--model-version", type=int, required=True)
+    parser.add_argument("--digest", required=True, help="digest that the package must have")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--termination-log", type=Path, help="file for the reason of a refusal")
+    # By these two a controller recognises a server that another one started; the server itself needs neither.
+    parser.add_argument("--data-plane", type=Path, help="folder of the data plane that the server belongs to")
+    parser.add_argument("--revision", help="revision of the manifest that the server runs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

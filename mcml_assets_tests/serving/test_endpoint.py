@@ -1,0 +1,93 @@
+"""Promises of an endpoint's life: what fails forever costs little, and what cannot work is not tried again."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.serving import instance
+from mcml_assets.serving.endpoint import Endpoint
+from mcml_assets.serving.interfaces import EndpointState
+from mcml_assets.serving.local_platform import LocalEndpointPlatform
+from mcml_assets.serving.manifest import inference_service
+from mcml_assets.serving.processes import is_alive
+from mcml_assets_tests.serving.served_shop import PRIMARY, free_port_range, shop_workload
+
+NAME = f"shop@{PRIMARY}"
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> LocalEndpointPlatform:
+    """A platform that wants a server whose package does not exist."""
+    workload = shop_workload(tmp_path / "shop")
+    platform = LocalEndpointPlatform(Settings(home=tmp_path))
+    manifest = inference_service(
+        workload,
+        workload.placed(PRIMARY),
+        package_uri=(tmp_path / "package").as_uri(),
+        features_uri=(tmp_path / "features").as_uri(),
+        model_version=1,
+        digest="a" * 64,
+    )
+    platform.apply(manifest)
+    return platform
+
+
+def starts(endpoint: Endpoint, seconds: int) -> list[int]:
+    """When the endpoint started a server, in so many seconds of its own clock; each server is real and awaited."""
+    port, started = free_port_range(1), []
+    with ThreadPoolExecutor(1) as pool:
+        for now in range(seconds):
+            manifest = endpoint.due(now)
+            if manifest is not None:
+                endpoint.start(manifest, port, now)
+                started.append(now)
+                while endpoint.candidate is not None and is_alive(endpoint.candidate.instance.process):
+                    time.sleep(0.01)
+            endpoint.step(now, pool)
+    return started
+
+
+def test_a_server_that_always_dies_is_started_ever_more_rarely(
+    platform: LocalEndpointPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten minutes of a server that dies at once cost a dozen starts, the pauses doubling up to a minute; never a loop."""
+    monkeypatch.setattr(instance, "SERVER_MODULE", "this")  # a module that ends at once
+    endpoint = Endpoint(NAME, platform.folder)
+    endpoint.want()
+    started = starts(endpoint, 600)
+    assert started[:6] == [0, 1, 3, 7, 15, 31]
+    assert len(started) <= 16
+    assert all(second - first == 60 for first, second in pairwise(started[7:]))
+    status = endpoint.status()
+    assert status is not None
+    assert (status.state, status.error) == (EndpointState.FAILED, None)
+    assert "tried again at" in status.message
+
+
+def test_a_refused_package_is_tried_once_per_manifest(platform: LocalEndpointPlatform) -> None:
+    """A package that cannot be right is not loaded again until its manifest is given anew."""
+    endpoint = Endpoint(NAME, platform.folder)
+    endpoint.want()
+    assert starts(endpoint, 300) == [0]
+    status = endpoint.status()
+    assert status is not None
+    assert (status.state, status.error) == (EndpointState.FAILED, "CorruptSnapshot")
+    endpoint.want()
+    assert starts(endpoint, 5) == [0]
+
+
+def test_an_unreadable_manifest_leaves_the_former_one(platform: LocalEndpointPlatform) -> None:
+    """A damaged manifest file is an error that names it, and what was wanted before stays wanted."""
+    endpoint = Endpoint(NAME, platform.folder)
+    endpoint.want()
+    file = platform.folder.endpoint("wanted", NAME)
+    file.write_text("kind: [")
+    with pytest.raises(ConfigurationError, match=file.name):
+        endpoint.want()
+    assert endpoint.wanted is not None
+    assert endpoint.due(0.0) == endpoint.wanted

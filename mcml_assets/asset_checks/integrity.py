@@ -1,0 +1,41 @@
+"""`integrity`: the bytes a location stores are the bytes its manifest promises."""
+
+import dagster as dg
+
+from mcml_assets.asset_checks.partitioned import partitioned_check
+from mcml_assets.declaration import asset_key
+from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.workload import Workload
+from mcml_assets.partitions import by_location
+from mcml_assets.resources.stores import CloudStores
+
+
+def build_integrity(workload: Workload, noun: str) -> dg.AssetChecksDefinition:
+    """The `integrity` check of one snapshot asset, per location."""
+
+    @partitioned_check(
+        asset_key(workload, noun), "integrity", "Every stored file has the manifest's digest.", by_location(workload)
+    )
+    def integrity(context: dg.AssetCheckExecutionContext, stores: CloudStores) -> dg.AssetCheckResult:
+        location = context.partition_key
+        try:
+            snapshots = stores.snapshots(workload, location, noun)
+            manifest = snapshots.current()
+            mismatches = snapshots.verify(manifest) if manifest else ()
+        except McmlError as error:
+            # What cannot be read is not sound, whatever the reason.
+            return dg.AssetCheckResult(passed=False, metadata={"problem": str(error), "error": type(error).__name__})
+        if manifest is None:
+            return dg.AssetCheckResult(passed=False, metadata={"problem": f"{location} holds no snapshot"})
+        return dg.AssetCheckResult(
+            passed=not mismatches,
+            metadata={
+                "snapshot": manifest.snapshot_id[:12],
+                "files": len(manifest.files),
+                "bytes": manifest.size,
+                "corrupt_files": len(mismatches),
+                "report": dg.MetadataValue.md("\n".join(f"- {mismatch}" for mismatch in mismatches) or "No difference."),
+            },
+        )
+
+    return integrity

@@ -1,0 +1,170 @@
+"""`feature_snapshot`: features of the local raw data, registered with Feast and loaded into the online store.
+
+What a feature is, the user says; how the function is called and its result stored is `features/`'s business.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
+
+import dagster as dg
+
+from mcml_assets.assets.failures import typed_failures
+from mcml_assets.automation import ACTING_TAG, when_upstream_published
+from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
+from mcml_assets.domain.acting import Acting, computes_features, initial_acting
+from mcml_assets.domain.errors import ContractViolation, McmlError, ObjectNotFound
+from mcml_assets.domain.snapshot import Manifest
+from mcml_assets.domain.workload import FeatureView, Workload
+from mcml_assets.features.repositories import FeastRepository, current_repository, repositories_folder
+from mcml_assets.partitions import by_location
+from mcml_assets.resources.stores import CloudStores
+from mcml_assets.snapshots.replication import replicate
+from mcml_assets.snapshots.store import SnapshotStore
+
+COPY_WAIT_SECONDS = 120
+COPY_POLL_SECONDS = 2
+
+
+def build_feature_snapshot(workload: Workload) -> dg.AssetsDefinition:
+    """The `feature_snapshot` asset of a workload."""
+
+    @dg.asset(
+        **declared(workload, "feature_snapshot"),
+        deps=[asset_key(workload, "raw_data")],
+        partitions_def=by_location(workload),
+        automation_condition=when_upstream_published(),
+        kinds={"feast", "parquet"},
+    )
+    def feature_snapshot(context: dg.AssetExecutionContext, stores: CloudStores) -> dg.MaterializeResult:
+        """Features per entity and as-of date, computed from this location's own raw data.
+
+        One partition per location; the acting location and warm standbys compute, cold standbys copy. Guarantee: a
+        feature as of a date uses nothing that happened later; the Feast repository and the online store answer from
+        exactly this snapshot, and switch to the next one at once.
+        """
+        location = context.partition_key
+        placement = workload.placement_of(location)
+        acting = initial_acting(placement)
+        if location == acting.location:
+            context.instance.add_run_tags(context.run.run_id, {ACTING_TAG: str(acting.epoch)})
+        began = monotonic()
+        with typed_failures():
+            raw = _raw_data(workload, stores, location)
+            if computes_features(placement, acting, location):
+                manifest = _compute(workload, stores, location, acting, raw)
+            else:
+                manifest = _copy(workload, stores, location, acting, raw)
+                if manifest is None:
+                    context.log.warning("nobody published features of this raw data in time: computing them here")
+                    manifest = _compute(workload, stores, location, acting, raw)
+            feast_repository(workload, stores, location, manifest)
+        return published(
+            manifest,
+            {
+                "seconds": monotonic() - began,
+                "raw_data": raw.snapshot_id[:12],
+                "dagster/column_schema": column_schema(view_schema(workload.features.views[0])),
+            },
+        )
+
+    return feature_snapshot
+
+
+def view_schema(view: FeatureView) -> dict[str, str]:
+    """Columns of a feature view's files with their Arrow types."""
+    return {view.join_key: view.join_key_type, "event_timestamp": "timestamp[us, tz=UTC]", **view.features}
+
+
+def _raw_data(workload: Workload, stores: CloudStores, location: str) -> Manifest:
+    raw = stores.snapshots(workload, location, "raw_data").current()
+    if raw is None:
+        raise ObjectNotFound(f"{location} holds no raw data of {workload.name} yet")
+    return raw
+
+
+def _compute(workload: Workload, stores: CloudStores, location: str, acting: Acting, raw: Manifest) -> Manifest:
+    from pyarrow import parquet  # noqa: PLC0415 - only when features are computed
+
+    from mcml_assets.features.compute import compute_features  # noqa: PLC0415 - pandas, only when features are computed
+    from mcml_assets.features.tables import read_tables  # noqa: PLC0415 - the same
+
+    watermark = snapshot_watermark(raw)
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        stores.snapshots(workload, location, "raw_data").fetch(raw, folder / "raw")
+        files = compute_features(workload, read_tables(workload, folder / "raw"), watermark, folder / "features")
+        return (
+            _snapshots(workload, stores, location)
+            .commit(
+                files,
+                tables_schema={view.name: view_schema(view) for view in workload.features.views},
+                row_count=sum(parquet.read_metadata(file).num_rows for file in files.values()),
+                watermark=raw.watermark,
+                parents={"raw_data": raw.snapshot_id},
+                code_version=code_version(workload),
+                epoch=acting.epoch,
+                producer=location,
+                created_at=now(),
+            )
+            .manifest
+        )
+
+
+def _copy(workload: Workload, stores: CloudStores, location: str, acting: Acting, raw: Manifest) -> Manifest | None:
+    """Take the features of the same raw data from whoever computed them, the acting location asked first.
+
+    At a new landing all locations start at once, so the computing ones may need a moment; None when none of them
+    published in time, because they are down or their manifest names other raw data that gave the same features.
+    """
+    deadline = monotonic() + COPY_WAIT_SECONDS
+    while True:
+        for peer in _peers(workload, location, acting):
+            source = _snapshots(workload, stores, peer)
+            manifest = _current(source)
+            if manifest is not None and manifest.parents["raw_data"] == raw.snapshot_id:
+                replicate(source, _snapshots(workload, stores, location), manifest, epoch=acting.epoch)
+                return manifest
+        if monotonic() > deadline:
+            return None
+        sleep(COPY_POLL_SECONDS)
+
+
+def _peers(workload: Workload, location: str, acting: Acting) -> list[str]:
+    others = [placed.key for placed in workload.placement_of(location).locations if placed.key != location]
+    return sorted(others, key=lambda key: key != acting.location)
+
+
+def _current(source: SnapshotStore) -> Manifest | None:
+    try:
+        return source.current()
+    except McmlError:
+        return None  # an unreachable peer is no reason to stop asking the others
+
+
+def feast_repository(workload: Workload, stores: CloudStores, location: str, manifest: Manifest) -> FeastRepository:
+    """The location's Feast repository of this snapshot; built, and made the current one, where it is not there yet."""
+    from mcml_assets.features.feast_store import publish  # noqa: PLC0415 - feast, 1.5 s, only when published
+
+    try:
+        repository = current_repository(repositories_folder(stores.settings, location, workload.name))
+    except ObjectNotFound:
+        repository = None
+    if repository is not None and repository.snapshot_id == manifest.snapshot_id:
+        return repository
+    with TemporaryDirectory() as scratch:
+        files = _snapshots(workload, stores, location).fetch(manifest, Path(scratch))
+        return publish(workload, location, manifest.snapshot_id, files, snapshot_watermark(manifest), stores.settings)
+
+
+def _snapshots(workload: Workload, stores: CloudStores, location: str) -> SnapshotStore:
+    return stores.snapshots(workload, location, "feature_snapshot")
+
+
+def snapshot_watermark(manifest: Manifest) -> datetime:
+    """Up to when the snapshot's source was complete; times without a zone are UTC by declaration."""
+    if manifest.watermark is None:
+        raise ContractViolation(f"raw snapshot {manifest.snapshot_id[:12]} has no watermark to compute features as of")
+    moment = datetime.fromisoformat(manifest.watermark)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,188 @@
+"""`landing`: the next batch of the source, judged by the contract, committed at the acting location.
+
+How rows are chosen is `sources/`'s business, how a snapshot is committed `snapshots/`'s.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mcml_assets.asset_checks.contract import contract_check, contract_result
+from mcml_assets.assets.failures import typed_failures
+from mcml_assets.automation import when_missing_or_on_cron
+from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
+from mcml_assets.domain.acting import Acting, initial_acting
+from mcml_assets.domain.errors import ContractViolation
+from mcml_assets.domain.snapshot import Manifest, SnapshotFile
+from mcml_assets.domain.workload import Source, Workload
+from mcml_assets.partitions import by_jurisdiction
+from mcml_assets.resources.stores import CloudStores
+from mcml_assets.snapshots.store import SnapshotStore
+
+if TYPE_CHECKING:
+    from mcml_assets.sources.parquet import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What one landing found: the former snapshot with its files, and the next batch of each source."""
+
+    former: Manifest | None
+    landed: Mapping[str, Path]
+    batches: Mapping[str, "Batch"]
+
+    @property
+    def empty(self) -> bool:
+        return all(batch.exhausted for batch in self.batches.values())
+
+    @property
+    def number(self) -> int:
+        return self.former.annotations["number"] + 1 if self.former else 0
+
+    def files(self) -> dict[str, Path | SnapshotFile]:
+        """The files of the next snapshot: all former ones, with new ones added or put in their place."""
+        files: dict[str, Path | SnapshotFile] = {file.path: file for file in self.former.files} if self.former else {}
+        for batch in self.batches.values():
+            files.update({file.path: file.local for file in batch.files})
+        return files
+
+    def rows(self) -> dict[str, int]:
+        """Rows of each source in the next snapshot; a reference table's new content replaces the former."""
+        former: Mapping[str, int] = self.former.annotations["rows"] if self.former else {}
+        return {
+            name: batch.rows + (former.get(name, 0) if batch.watermark is not None or not batch.files else 0)
+            for name, batch in self.batches.items()
+        }
+
+    def watermarks(self) -> dict[str, str]:
+        """The watermark of each incremental source."""
+        return {name: batch.watermark for name, batch in self.batches.items() if batch.watermark is not None}
+
+
+def build_landing(workload: Workload) -> dg.AssetsDefinition:
+    """The `landing` asset of a workload, with its `contract` check."""
+    check = contract_check(asset_key(workload, "landing"), by_jurisdiction(workload))
+
+    @dg.asset(
+        **declared(workload, "landing"),
+        deps=[asset_key(workload, source.name) for source in workload.sources],
+        partitions_def=by_jurisdiction(workload),
+        automation_condition=when_missing_or_on_cron(workload.cron),
+        kinds={"parquet", "pandera"},
+        check_specs=[check],
+        output_required=False,  # at the end of the data there is nothing new to publish
+    )
+    def landing(context: dg.AssetExecutionContext, stores: CloudStores) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """The next batch of the source, validated and committed by the acting location.
+
+        One partition per jurisdiction; rows of any other never enter. Guarantee: no line is taken twice and none is
+        lost, lines that arrive late are counted; a batch that breaks the contract is not committed, and the former
+        snapshot stays current.
+        """
+        jurisdiction = context.partition_key
+        acting = initial_acting(workload.placement(jurisdiction))
+        with typed_failures(), TemporaryDirectory() as scratch:
+            snapshots = stores.snapshots(workload, acting.location, "landing")
+            found = _look(workload, jurisdiction, snapshots, Path(scratch))
+            verdict = _judge(workload, found)
+            yield contract_result(check, verdict)
+            if broken := [rule for rule in verdict if rule.failures]:
+                raise ContractViolation(
+                    f"the batch for {jurisdiction} breaks {len(broken)} rules of {workload.contract}; "
+                    + "; ".join(f"{rule.table}.{rule.column or '*'}: {rule.rule} ({rule.failures})" for rule in broken[:5])
+                )
+            if found.empty and found.former is not None:
+                context.log.info(
+                    "%s: the source has nothing new; snapshot %s stays current", jurisdiction, found.former.snapshot_id[:12]
+                )
+                if not _is_recorded(context):
+                    yield published(found.former, {"note": "The source has nothing new."})
+                return
+            manifest = _commit(workload, jurisdiction, acting, snapshots, found)
+        yield published(manifest, _batch_metadata(workload, found))
+
+    return landing
+
+
+def _look(workload: Workload, jurisdiction: str, snapshots: SnapshotStore, scratch: Path) -> Landing:
+    from mcml_assets.sources.parquet import next_batch  # noqa: PLC0415 - pyarrow and duckdb, only when data is read
+
+    former = snapshots.current()
+    landed = snapshots.fetch(former, scratch / "landed") if former else {}
+    watermarks: Mapping[str, str] = former.annotations["watermarks"] if former else {}
+    number = former.annotations["number"] + 1 if former else 0
+    return Landing(
+        former,
+        landed,
+        {
+            source.name: next_batch(
+                source,
+                jurisdiction,
+                _of_source(landed, source),
+                watermarks.get(source.name),
+                number,
+                scratch / "batch",
+            )
+            for source in workload.sources
+        },
+    )
+
+
+def _of_source(files: Mapping[str, Path], source: Source) -> Sequence[Path]:
+    return [local for path, local in sorted(files.items()) if path.startswith(f"{source.name}/")]
+
+
+def _judge(workload: Workload, found: Landing):
+    import pandas as pd  # noqa: PLC0415 - only when data is read
+
+    from mcml_assets.sources.contract import validate  # noqa: PLC0415 - pandera, only when data is read
+
+    # With nothing new the contract is asked about what is there: it may have changed since that landed.
+    files = (
+        {source.name: _of_source(found.landed, source) for source in workload.sources}
+        if found.empty
+        else {name: [file.local for file in batch.files] for name, batch in found.batches.items()}
+    )
+    tables = {
+        name: pd.concat([pd.read_parquet(file) for file in parts], ignore_index=True) for name, parts in files.items() if parts
+    }
+    return validate(workload.contract, tables, workload.unshown_columns)
+
+
+def _commit(workload: Workload, jurisdiction: str, acting: Acting, snapshots: SnapshotStore, found: Landing) -> Manifest:
+    watermarks = found.watermarks()
+    return snapshots.commit(
+        found.files(),
+        tables_schema={source.name: source.columns for source in workload.sources},
+        row_count=sum(found.rows().values()),
+        watermark=min(watermarks.values(), default=None),
+        parents={},
+        code_version=code_version(workload),
+        epoch=acting.epoch,
+        producer=acting.location,
+        created_at=now(),
+        annotations={
+            "number": found.number,
+            "rows": found.rows(),
+            "watermarks": watermarks,
+            "jurisdiction": jurisdiction,
+        },
+    ).manifest
+
+
+def _batch_metadata(workload: Workload, found: Landing) -> dict[str, object]:
+    return {
+        "batch": found.number,
+        "new_rows": sum(batch.rows for batch in found.batches.values()),
+        "late_rows": sum(batch.late_rows for batch in found.batches.values()),
+        "withdrawn_rows": sum(batch.withdrawn_rows for batch in found.batches.values()),
+        "dagster/column_schema": column_schema(workload.sources[0].columns),
+    }
+
+
+def _is_recorded(context: dg.AssetExecutionContext) -> bool:
+    return context.partition_key in context.instance.get_materialized_partitions(context.asset_key)

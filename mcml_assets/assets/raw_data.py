@@ -1,0 +1,55 @@
+"""`raw_data`: the landed snapshot, held by every location. Its checks are in `asset_checks/`."""
+
+import dagster as dg
+
+from mcml_assets.assets.failures import typed_failures
+from mcml_assets.automation import when_upstream_published
+from mcml_assets.declaration import asset_key, declared, published
+from mcml_assets.domain.acting import initial_acting
+from mcml_assets.domain.errors import ObjectNotFound
+from mcml_assets.domain.workload import Workload
+from mcml_assets.partitions import by_location, jurisdiction_to_locations
+from mcml_assets.resources.stores import CloudStores
+from mcml_assets.snapshots.replication import replicate
+
+
+def build_raw_data(workload: Workload) -> dg.AssetsDefinition:
+    """The `raw_data` asset of a workload."""
+
+    @dg.asset(
+        **declared(workload, "raw_data"),
+        deps=[dg.AssetDep(asset_key(workload, "landing"), partition_mapping=jurisdiction_to_locations(workload))],
+        partitions_def=by_location(workload),
+        automation_condition=when_upstream_published(),
+        kinds={"parquet", "objectstorage"},
+    )
+    def raw_data(context: dg.AssetExecutionContext, stores: CloudStores) -> dg.MaterializeResult:
+        """The landed snapshot, held by this location.
+
+        One partition per location. Guarantee: every file was compared with the manifest's digest as it passed, and
+        `current` names the snapshot only after all of them arrived; until then it names the former one.
+        """
+        location = context.partition_key
+        with typed_failures():
+            acting = initial_acting(workload.placement_of(location))
+            source = stores.snapshots(workload, acting.location, "landing")
+            manifest = source.current()
+            if manifest is None:
+                raise ObjectNotFound(f"{acting.location} has landed nothing of {workload.name} yet")
+            report = replicate(source, stores.snapshots(workload, location, "raw_data"), manifest, epoch=acting.epoch)
+        context.log.info(
+            "%s holds snapshot %s: copied %d files (%d bytes), %d were there already",
+            location, manifest.snapshot_id[:12], report.files, report.bytes, report.skipped_files,
+        )  # fmt: skip
+        return published(
+            manifest,
+            {
+                "copied_bytes": report.bytes,
+                "copied_files": report.files,
+                "reused_files": report.skipped_files,
+                "seconds": report.seconds,
+                "source": acting.location,
+            },
+        )
+
+    return raw_data

@@ -1,0 +1,131 @@
+"""The one assembly point: settings, topology and workloads become Definitions.
+
+What an asset does is in `assets/`, when it runs in `automation.py`; this module only puts them together. A workload
+that cannot be read is shown as such, and the others load.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+
+from mcml_assets.asset_checks.health import build_endpoint_health, build_route_health
+from mcml_assets.asset_checks.integrity import build_integrity
+from mcml_assets.asset_checks.parity import build_model_parity, build_raw_data_parity
+from mcml_assets.assets.endpoint import build_endpoint
+from mcml_assets.assets.feature_snapshot import build_feature_snapshot
+from mcml_assets.assets.landing import build_landing
+from mcml_assets.assets.model import build_model
+from mcml_assets.assets.raw_data import build_raw_data
+from mcml_assets.assets.source import build_sources
+from mcml_assets.assets.traffic_route import build_traffic_route
+from mcml_assets.assets.training_run import build_training_run
+from mcml_assets.configuration.settings import PROJECT_ROOT, Settings
+from mcml_assets.configuration.topology import load_topology
+from mcml_assets.configuration.workload import find_workload_files, load_workload
+from mcml_assets.declaration import GRAIN_TAG
+from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.workload import Workload
+from mcml_assets.resources.endpoints import Endpoints
+from mcml_assets.resources.stores import CloudStores
+
+DEFS = Path(__file__).parent / "defs"
+
+
+def build_definitions(settings: Settings | None = None) -> dg.Definitions:
+    """The whole code location: every workload under `mcml_assets/defs`, resources, and the automation sensor."""
+    settings = settings or Settings()
+    return dg.Definitions.merge(
+        load_workload_definitions(settings), build_resources(settings), dg.Definitions(sensors=_automation_sensors())
+    )
+
+
+def build_resources(settings: Settings) -> dg.Definitions:
+    """What the assets run with: the location's stores, the endpoint platform, and the executor."""
+    return dg.Definitions(
+        resources={
+            "stores": CloudStores.from_settings(settings),
+            "endpoints": Endpoints.from_settings(settings),
+        },
+        # One process per run: a run of four assets costs what one costs, the default executor three times as much.
+        executor=dg.in_process_executor,
+    )
+
+
+def load_workload_definitions(settings: Settings) -> dg.Definitions:
+    """Definitions of all workloads; a broken one becomes one asset that tells what is wrong with its file."""
+    topology = load_topology(settings.topology_file)
+    sound: list[dg.Definitions] = []
+    broken: list[dg.Definitions] = []
+    for file in find_workload_files(DEFS):
+        try:
+            sound.append(build_workload(load_workload(file, topology)))
+        except ConfigurationError as error:
+            broken.append(_broken_workload(file.parent.name, error))
+    if not broken:
+        return dg.load_from_defs_folder(path_within_project=PROJECT_ROOT)
+    # Dagster's own loader stops at the first file it cannot read, so it must not see any of them.
+    return dg.Definitions.merge(*sound, *broken)
+
+
+def build_workload(workload: Workload) -> dg.Definitions:
+    """All assets and checks of one workload; no workload is treated differently from another."""
+    return dg.Definitions(
+        assets=[
+            *build_sources(workload),
+            build_landing(workload),
+            build_raw_data(workload),
+            build_feature_snapshot(workload),
+            build_training_run(workload),
+            build_model(workload),
+            build_endpoint(workload),
+            build_traffic_route(workload),
+        ],
+        asset_checks=[
+            build_integrity(workload, "raw_data"),
+            build_integrity(workload, "feature_snapshot"),
+            build_integrity(workload, "model"),
+            build_raw_data_parity(workload),
+            build_model_parity(workload),
+            build_endpoint_health(workload),
+            build_route_health(workload),
+        ],
+    )
+
+
+def _automation_sensors() -> list[dg.AutomationConditionSensorDefinition]:
+    """One sensor for assets by location, one for the few assets by jurisdiction, whose runs pass the others in the queue."""
+    by_jurisdiction = dg.AssetSelection.tag(GRAIN_TAG, "jurisdiction")
+    return [
+        _automation_sensor("automation_by_location", dg.AssetSelection.all() - by_jurisdiction, run_tags={}),
+        # A training run or a route holds up, or releases, every location of a jurisdiction.
+        _automation_sensor("automation_by_jurisdiction", by_jurisdiction, run_tags={"dagster/priority": "1"}),
+    ]
+
+
+def _automation_sensor(
+    name: str, target: dg.AssetSelection, run_tags: Mapping[str, str]
+) -> dg.AutomationConditionSensorDefinition:
+    return dg.AutomationConditionSensorDefinition(
+        name,
+        target=target,
+        run_tags=run_tags,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=5,
+        # One run per location, not a backfill over several: a backfill would wait for the slowest location.
+        emit_backfills=False,
+        description="Requests what has become due, by the conditions in automation.py.",
+    )
+
+
+def _broken_workload(name: str, error: ConfigurationError) -> dg.Definitions:
+    return dg.Definitions(
+        assets=[
+            dg.AssetSpec(
+                dg.AssetKey([name, "configuration"]),
+                group_name=name,
+                kinds={"error"},
+                description=f"This workload is not loaded. Mend its file, then reload the code location.\n\n```\n{error}\n```",
+            )
+        ]
+    )

@@ -1,0 +1,241 @@
+"""`mcml`: what the Dagster UI cannot do, or a terminal does better. Typer for the arguments, Rich for the tables.
+
+Commands only read arguments, call down and print. With `--json` each prints one JSON document of a stable shape,
+described in its help text; without it, a table for people. Imports that only one command needs stay inside it:
+starting the command line costs less than asking the edge.
+"""
+
+import json
+from dataclasses import asdict
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.domain.errors import (
+    ConfigurationError,
+    LocationUnavailable,
+    McmlError,
+    UnknownEntity,
+)
+from mcml_assets.domain.topology import Topology, did_you_mean
+from mcml_assets.domain.workload import Workload
+
+if TYPE_CHECKING:
+    from mcml_assets.status import LocationStatus
+
+DEFS = Path(__file__).parent / "defs"
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    OK = 0
+    UNHEALTHY = 1
+    WRONG_INPUT = 2
+    UNAVAILABLE = 3
+    UNKNOWN_ENTITY = 4
+
+
+app = typer.Typer(
+    help="Keep machine learning serving when a cloud region goes dark.\n\n"
+    "Exit codes: 0 fine, 1 something is unhealthy, 2 wrong input or configuration, 3 unavailable, 4 unknown entity.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+# Tables keep their columns in a narrow terminal and in a pipe: a cut snapshot id or location helps nobody.
+MIN_WIDTH = 120
+out = Console(width=max(Console().width, MIN_WIDTH))
+err = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+
+
+@app.command()
+def dev() -> None:
+    """Start the Dagster UI and daemon, the local clouds, the endpoints and the edge; Ctrl-C ends all of it."""
+    from mcml_assets.development import run_platform  # noqa: PLC0415 - only this command starts processes
+    from mcml_assets.status import milestones  # noqa: PLC0415 - opens object stores
+
+    settings = Settings()
+    workloads, topology = _load(settings)
+    try:
+        code = run_platform(settings, out, lambda: milestones(workloads, topology, settings))
+    except McmlError as error:
+        _fail(error)
+    raise typer.Exit(code)
+
+
+@app.command()
+def stop() -> None:
+    """End the endpoints and the edge, where `dagster dev` left them running on purpose."""
+    from mcml_assets.serving.data_plane import stop_data_plane  # noqa: PLC0415 - only this command ends processes
+
+    stop_data_plane(Settings())
+    out.print("The endpoints and the edge are stopped.")
+
+
+@app.command()
+def status(json_: Json = False) -> None:
+    """What every location holds and serves, and how far it lags; exits with 1 when a location is not healthy.
+
+    JSON: a list of {workload, jurisdiction, location, role, acting, epoch, snapshot, rows, watermark,
+    feature_snapshot, model_version, endpoint, lag_seconds, healthy, problem}; what is unknown is null.
+    """
+    from mcml_assets.status import collect_status  # noqa: PLC0415 - opens object stores
+
+    settings = Settings()
+    workloads, topology = _load(settings)
+    rows = list(collect_status(workloads, topology, settings))
+    if json_:
+        _print_json([asdict(row) for row in rows])
+    else:
+        out.print(_status_table(rows))
+        for row in rows:
+            if row.problem:
+                out.print(f"[red]✗[/red] {row.workload} {row.location}: {escape(row.problem)}", highlight=False)
+    if not all(row.healthy for row in rows):
+        raise typer.Exit(Exit.UNHEALTHY)
+
+
+@app.command()
+def matrix(json_: Json = False) -> None:
+    """Which workload is placed where, in which role, under which objectives: the inventory, generated.
+
+    JSON: a list of {workload, location, jurisdiction, role, classification, rto_seconds, rpo_seconds, owner,
+    regulations, managed_services, lock_in}.
+    """
+    from mcml_assets.configuration.matrix import matrix_rows, matrix_table  # noqa: PLC0415 - only this command
+
+    workloads, _ = _load(Settings())
+    rows = matrix_rows(workloads)
+    if json_:
+        _print_json(rows)
+    else:
+        out.print(matrix_table(rows))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def predict(
+    context: typer.Context,
+    workload: Annotated[str, typer.Argument(help="The workload, as `mcml matrix` lists it.")],
+    jurisdiction: Annotated[
+        str | None,
+        typer.Option("--jurisdiction", "-j", help="Where the entity's data is; the first placement if absent."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Ask the edge for a prediction: `mcml predict online_retail --customer 17850`.
+
+    The option is named after the workload's entity (customer, applicant); `-` reads the value from standard input, so
+    that a personal key stays out of the shell's history. JSON: {workload, jurisdiction, score, model_version,
+    location, training_snapshot, feature_snapshot, route_epoch, milliseconds}.
+    """
+    from mcml_assets.serving.client import predict as ask  # noqa: PLC0415 - httpx is not needed elsewhere
+
+    settings = Settings()
+    workloads, _ = _load(settings)
+    try:
+        asked = _named(workload, workloads)
+        where = asked.placement(jurisdiction or asked.jurisdictions[0]).jurisdiction
+        answer = ask(settings, asked, _entity_id(context.args, asked), where)
+    except McmlError as error:
+        _fail(error)
+    if json_:
+        _print_json({"workload": asked.name, **asdict(answer)})
+        return
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_row("score", f"[bold]{answer.score:.6f}[/bold]")
+    table.add_row("model version", f"{answer.model_version}")
+    table.add_row("answered by", answer.location)
+    table.add_row("trained on snapshot", answer.training_snapshot[:12])
+    table.add_row("features from snapshot", answer.feature_snapshot[:12])
+    table.add_row("took", f"{answer.milliseconds:.1f} ms")
+    out.print(table)
+
+
+def _load(settings: Settings) -> tuple[list[Workload], Topology]:
+    from mcml_assets.configuration.topology import load_topology  # noqa: PLC0415 - pydantic models, not needed for help
+    from mcml_assets.configuration.workload import load_workloads  # noqa: PLC0415 - the same
+
+    try:
+        topology = load_topology(settings.topology_file)
+    except ConfigurationError as error:
+        _fail(error)
+    workloads, errors = load_workloads(DEFS, topology)
+    for error in errors:
+        err.print(f"[red]not loaded:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+    if not workloads:
+        raise typer.Exit(Exit.WRONG_INPUT)
+    return workloads, topology
+
+
+def _named(name: str, workloads: list[Workload]) -> Workload:
+    by_name = {workload.name: workload for workload in workloads}
+    if name not in by_name:
+        raise ConfigurationError(f"unknown workload {name!r}{did_you_mean(name, by_name)}")
+    return by_name[name]
+
+
+def _entity_id(arguments: list[str], workload: Workload) -> int | str:
+    entity = workload.features.entity
+    option = f"--{entity.name}"
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    if len(words) != 2 or words[0] != option:
+        given = f", not {words[0]!r}" if words else ""
+        raise ConfigurationError(f"{workload.name} is asked about with {option} <{entity.key}>{given}")
+    value = typer.get_text_stream("stdin").readline().strip() if words[1] == "-" else words[1]
+    if entity.type.startswith("int"):
+        try:
+            return int(value)
+        except ValueError:
+            raise ConfigurationError(f"{option} takes a whole number") from None
+    return value
+
+
+def _status_table(rows: list["LocationStatus"]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("workload", "location", "role", "snapshot", "rows", "up to", "model", "endpoint", "lag"):
+        table.add_column(heading, justify="right" if heading in ("rows", "lag") else "left", no_wrap=True)
+    former = None
+    for row in rows:
+        if former is not None and former != row.workload:
+            table.add_section()
+        colour = "green" if row.healthy else "red"
+        table.add_row(
+            row.workload if former != row.workload else "",
+            f"[bold]{row.location}[/bold]" if row.acting else row.location,
+            f"{row.role}, acting" if row.acting else row.role,
+            row.snapshot[:8] if row.snapshot else "-",
+            f"{row.rows:,}" if row.rows is not None else "-",
+            (row.watermark or "-")[:10],
+            f"v{row.model_version}" if row.model_version is not None else "-",
+            f"[{colour}]{row.endpoint}[/{colour}]",
+            f"{row.lag_seconds:.0f} s" if row.lag_seconds is not None else "[red]unknown[/red]",
+        )
+        former = row.workload
+    return table
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _fail(error: McmlError) -> NoReturn:
+    err.print(f"[red]{type(error).__name__}:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+    match error:
+        case UnknownEntity():
+            raise typer.Exit(Exit.UNKNOWN_ENTITY)
+        case LocationUnavailable():
+            raise typer.Exit(Exit.UNAVAILABLE)
+        case ConfigurationError():
+            raise typer.Exit(Exit.WRONG_INPUT)
+        case _:
+            raise typer.Exit(Exit.UNHEALTHY)

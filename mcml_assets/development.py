@@ -1,0 +1,163 @@
+"""`mcml dev`: the whole platform in the foreground of one terminal, and nothing of it left when that ends.
+
+Starts Dagster (UI and daemon) and the data plane, tells what has been published as it happens, and ends both. What
+they do is theirs; how a model server is kept alive is in `serving/`.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+import psutil
+from rich.console import Console
+
+from mcml_assets.configuration.settings import PROJECT_ROOT, Settings
+from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.serving.data_plane import ensure_data_plane, stop_data_plane
+
+HOST = "127.0.0.1"
+STOP_SECONDS = 20.0
+WATCH_SECONDS = 2.0
+
+
+@dataclass
+class Stop:
+    """Set by the first SIGINT or SIGTERM."""
+
+    requested: bool = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        self.requested = True
+
+
+def run_platform(settings: Settings, console: Console, milestones: Callable[[], Iterator[str]]) -> int:
+    """Start everything, report `milestones` as they are reached, and end everything on SIGINT or SIGTERM.
+
+    Returns 0 after an orderly stop, 1 when Dagster ended by itself. Raises `ConfigurationError` for a taken port or a
+    platform that runs already.
+    """
+    stop = Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    with _only_one(settings):
+        require_free_port(settings.webserver_port, "MCML_WEBSERVER_PORT", "the Dagster UI")
+        _prepare_dagster_home(settings)
+        began = time.monotonic()
+        console.print(f"Platform files   {settings.home}")
+        try:
+            ensure_data_plane(settings)
+            console.print(f"Edge             http://{HOST}:{settings.edge_port}  (predictions)")
+            dagster = _start_dagster(settings)
+            console.print(f"Dagster UI       http://{HOST}:{settings.webserver_port}")
+            console.print(f"Logs             {settings.home / 'logs'}")
+            console.print("Ctrl-C ends all of it.\n")
+            try:
+                return _watch(dagster, stop, console, milestones, began)
+            finally:
+                console.print("Stopping Dagster, the endpoints and the edge")
+                _end_tree(dagster)
+        finally:
+            stop_data_plane(settings)
+            console.print("Stopped; nothing is left running.")
+
+
+def require_free_port(port: int, setting: str, purpose: str) -> None:
+    """Raise `ConfigurationError`, naming the setting, when something listens on the port already."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        if probe.connect_ex((HOST, port)) == 0:
+            raise ConfigurationError(
+                f"port {port}, meant for {purpose}, is taken by another program; "
+                f"end that program or choose another port: {setting}={port + 1} make dev"
+            )
+
+
+@contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / "dev.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ConfigurationError(
+                f"the platform in {settings.home} runs already (process {lock.read().strip()}); "
+                "end it first, or give this one its own folder with MCML_HOME"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _prepare_dagster_home(settings: Settings) -> None:
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(PROJECT_ROOT / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+
+
+def _start_dagster(settings: Settings) -> psutil.Popen:
+    logs = settings.home / "logs"
+    logs.mkdir(exist_ok=True)
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "MCML_HOME": str(settings.home),
+        "MCML_TOPOLOGY": str(settings.topology_file),
+    }
+    with (logs / "dagster.log").open("ab") as log:
+        _fail_orphaned_runs(environment, log)
+        # Its own session: Ctrl-C must reach us alone, who end things in order.
+        return psutil.Popen(
+            [str(Path(sys.executable).with_name("dagster")), "dev", "-h", HOST, "-p", str(settings.webserver_port)],
+            cwd=PROJECT_ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+
+
+def _fail_orphaned_runs(environment: dict[str, str], log: BinaryIO) -> None:
+    """Runs that ended with a former `mcml dev`; they would stay STARTED, and hold their partitions, for half an hour."""
+    subprocess.run([sys.executable, "-m", "mcml_assets.orphaned_runs"], env=environment, stdout=log, stderr=log, check=True)
+
+
+def _watch(dagster: psutil.Popen, stop: Stop, console: Console, milestones: Callable[[], Iterator[str]], began: float) -> int:
+    reached = set(milestones())
+    if reached:
+        console.print(f"Going on from where it was: {len(reached)} publications are there already.\n")
+    while not stop.requested:
+        if dagster.poll() is not None:
+            console.print(f"[red]Dagster ended with status {dagster.returncode}; its log says why.[/red]")
+            return 1
+        for milestone in milestones():
+            if milestone not in reached:
+                reached.add(milestone)
+                console.print(f"{time.monotonic() - began:6.0f} s  {milestone}", highlight=False)
+        time.sleep(WATCH_SECONDS)
+    return 0
+
+
+def _end_tree(process: psutil.Popen) -> None:
+    """End a process and all it started: politely, then by force."""
+    tree = [process, *process.children(recursive=True)] if process.is_running() else [process]
+    for each in tree:
+        _signal(each, signal.SIGINT if each is process else signal.SIGTERM)
+    _, alive = psutil.wait_procs(tree, timeout=STOP_SECONDS)
+    for each in alive:
+        _signal(each, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=5)
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return

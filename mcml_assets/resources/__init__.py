@@ -1,0 +1,1 @@
+"""Thin Dagster resources over `clouds/`, `snapshots/` and `serving/`: configuration in, the right object out."""

@@ -1,0 +1,60 @@
+"""The resource that reaches the endpoints and the edge of this platform."""
+
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.domain.route import Route
+from mcml_assets.domain.workload import Workload
+from mcml_assets.serving.interfaces import EndpointPlatform, EndpointStatus
+from mcml_assets.serving.manifest import endpoint_name
+
+
+class Endpoints(dg.ConfigurableResource):
+    """The endpoint platform and the edge; starts the local data plane where nobody did, as under a plain `dagster dev`."""
+
+    home: str = Field(description="Folder of everything the local platform writes.")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Endpoints":
+        return cls(home=str(settings.home))
+
+    @cached_property
+    def settings(self) -> Settings:
+        return Settings(home=Path(self.home))
+
+    @cached_property
+    def platform(self) -> EndpointPlatform:
+        """The platform that runs endpoints, with its data plane running."""
+        from mcml_assets.serving.data_plane import ensure_data_plane  # noqa: PLC0415 - only runs that serve need it
+        from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - the same
+
+        ensure_data_plane(self.settings)
+        return LocalEndpointPlatform(self.settings)
+
+    def status(self, workload: Workload, location: str) -> EndpointStatus:
+        """What is known about an endpoint now; asks nobody to start anything."""
+        from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - only checks need it
+
+        return LocalEndpointPlatform(self.settings).status(endpoint_name(workload.name, location))
+
+    def edge_address(self, workload: Workload, jurisdiction: str) -> str:
+        """Where callers of this jurisdiction send their requests."""
+        from mcml_assets.serving.client import workload_url  # noqa: PLC0415 - only `traffic_route` needs it
+
+        return f"{workload_url(self.settings, workload, jurisdiction)}/infer"
+
+    def edge_ready(self, workload: Workload, jurisdiction: str) -> str:
+        """The location that answers a readiness request through the edge. Raises `LocationUnavailable` if none does."""
+        from mcml_assets.serving.client import answering_location  # noqa: PLC0415 - only checks need it
+
+        return answering_location(self.settings, workload, jurisdiction)
+
+    def publish(self, route: Route) -> None:
+        """Tell the edge. Raises `StaleEpoch` when it obeys a newer route already."""
+        from mcml_assets.serving.routes import publish_route  # noqa: PLC0415 - only `traffic_route` needs it
+
+        publish_route(route, self.settings)

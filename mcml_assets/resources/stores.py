@@ -1,0 +1,44 @@
+"""The resource that opens a location's snapshots. How bytes are stored is `clouds/`'s and `snapshots/`'s business."""
+
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.configuration.topology import load_topology
+from mcml_assets.domain.topology import Topology
+from mcml_assets.domain.workload import Workload
+from mcml_assets.snapshots.store import SnapshotStore
+
+
+class CloudStores(dg.ConfigurableResource):
+    """Every location's object store, by the topology of the profile."""
+
+    home: str = Field(description="Folder of everything the local platform writes.")
+    topology_file: str = Field(description="The topology: clouds, regions, buckets.")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "CloudStores":
+        return cls(home=str(settings.home), topology_file=str(settings.topology_file))
+
+    @cached_property
+    def settings(self) -> Settings:
+        """This machine's settings, with the folders this resource was configured for."""
+        return Settings(home=Path(self.home), topology=Path(self.topology_file))
+
+    @cached_property
+    def topology(self) -> Topology:
+        return load_topology(Path(self.topology_file))
+
+    def snapshots(self, workload: Workload, location: str, noun: str) -> SnapshotStore:
+        """The snapshots of one asset of a workload in one location.
+
+        Raises `ConfigurationError` for an unknown location, `LocationUnavailable` once the bucket does not answer.
+        """
+        # Only runs that touch a store pay for its client.
+        from mcml_assets.clouds.registry import open_store, provision  # noqa: PLC0415
+
+        provision(self.topology, self.settings)
+        return SnapshotStore(open_store(self.topology.location(location), self.settings), workload.name, noun)

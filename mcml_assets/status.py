@@ -1,0 +1,161 @@
+"""What the platform holds right now, read from the buckets and the data plane: no Dagster needed, none consulted.
+
+Collecting is here, printing in `cli.py`. A value that cannot be had is None, and makes its row unhealthy.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mcml_assets.clouds.registry import open_store
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.domain.acting import Acting, initial_acting
+from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.snapshot import Manifest, Pointer
+from mcml_assets.domain.topology import Topology
+from mcml_assets.domain.workload import PlacedLocation, Placement, Role, Workload
+from mcml_assets.serving.interfaces import EndpointStatus
+from mcml_assets.serving.local_platform import LocalEndpointPlatform
+from mcml_assets.serving.manifest import endpoint_name
+from mcml_assets.snapshots.store import SnapshotStore
+
+SERVING_STATES = {Role.PRIMARY: ("ready",), Role.WARM: ("ready",), Role.COLD: ("ready", "cold")}
+
+
+@dataclass(frozen=True, slots=True)
+class LocationStatus:
+    """One workload in one location; `lag_seconds` is the replication lag, None when it cannot be told."""
+
+    workload: str
+    jurisdiction: str
+    location: str
+    role: str
+    acting: bool
+    epoch: int
+    snapshot: str | None
+    rows: int | None
+    watermark: str | None
+    feature_snapshot: str | None
+    model_version: int | None
+    endpoint: str
+    lag_seconds: float | None
+    healthy: bool
+    problem: str | None
+
+
+def collect_status(workloads: Sequence[Workload], topology: Topology, settings: Settings) -> Iterator[LocationStatus]:
+    """The status of every placed location, in the order of the placements."""
+    platform = LocalEndpointPlatform(settings)
+    for workload in workloads:
+        for placement in workload.placements:
+            acting = initial_acting(placement)
+            stores = _Stores(workload, topology, settings)
+            newest = stores.newest(acting.location)
+            for placed in placement.locations:
+                endpoint = platform.status(endpoint_name(workload.name, placed.key))
+                yield _location_status(workload, placement, placed, acting, newest, stores, endpoint)
+
+
+def replication_lag(own: str | None, newest: Pointer | None, now: datetime) -> float | None:
+    """Seconds since the acting location's newest snapshot was committed, if `own` is not that snapshot; else 0.
+
+    None when the acting location's newest snapshot is unknown.
+    """
+    if newest is None:
+        return None
+    if own == newest.snapshot_id:
+        return 0.0
+    return (now - datetime.fromisoformat(newest.committed_at)).total_seconds()
+
+
+class _Stores:
+    """Reads of one workload's pointers and manifests, with an unreadable location as a reason, not an exception."""
+
+    def __init__(self, workload: Workload, topology: Topology, settings: Settings) -> None:
+        self._workload, self._topology, self._settings = workload, topology, settings
+
+    def _open(self, location: str, noun: str) -> SnapshotStore:
+        return SnapshotStore(open_store(self._topology.location(location), self._settings), self._workload.name, noun)
+
+    def newest(self, location: str) -> Pointer | None:
+        """The acting location's newest landed snapshot."""
+        try:
+            return self._open(location, "landing").current_pointer()
+        except McmlError:
+            return None
+
+    def current(self, location: str, noun: str) -> Manifest | None:
+        return self._open(location, noun).current()
+
+
+def _location_status(
+    workload: Workload,
+    placement: Placement,
+    placed: PlacedLocation,
+    acting: Acting,
+    newest: Pointer | None,
+    stores: _Stores,
+    endpoint: EndpointStatus,
+) -> LocationStatus:
+    raw = features = model = None
+    problem = None
+    try:
+        raw = stores.current(placed.key, "raw_data")
+        features = stores.current(placed.key, "feature_snapshot")
+        model = stores.current(placed.key, "model")
+    except McmlError as error:
+        problem = str(error)
+    lag = replication_lag(raw.snapshot_id if raw else None, newest, datetime.now(UTC)) if problem is None else None
+    problem = problem or _problem(raw, features, model, endpoint, placed.role, lag, workload.rpo_seconds)
+    return LocationStatus(
+        workload=workload.name,
+        jurisdiction=placement.jurisdiction,
+        location=placed.key,
+        role=placed.role.value,
+        acting=placed.key == acting.location,
+        epoch=acting.epoch,
+        snapshot=raw.snapshot_id[:12] if raw else None,
+        rows=raw.row_count if raw else None,
+        watermark=raw.watermark if raw else None,
+        feature_snapshot=features.snapshot_id[:12] if features else None,
+        model_version=model.annotations["version"] if model else None,
+        endpoint=endpoint.state,
+        lag_seconds=lag,
+        healthy=problem is None,
+        problem=problem,
+    )
+
+
+def _problem(
+    raw: Manifest | None,
+    features: Manifest | None,
+    model: Manifest | None,
+    endpoint: EndpointStatus,
+    role: Role,
+    lag: float | None,
+    rpo_seconds: int,
+) -> str | None:
+    for noun, manifest in (("raw_data", raw), ("feature_snapshot", features), ("model", model)):
+        if manifest is None:
+            return f"no {noun} yet"
+    if endpoint.state not in SERVING_STATES[role]:
+        return f"endpoint is {endpoint.state}" + (f": {endpoint.message}" if endpoint.message else "")
+    if lag is None:
+        return "replication lag is unknown"
+    if lag > rpo_seconds:
+        return f"replication lag {lag:.0f} s is past the RPO of {rpo_seconds} s"
+    return None
+
+
+def milestones(workloads: Sequence[Workload], topology: Topology, settings: Settings) -> Iterator[str]:
+    """One sentence for each thing that has been published so far, for whoever watches the platform come up."""
+    for row in collect_status(workloads, topology, settings):
+        who = f"{row.workload:<16} {row.location:<20}"
+        if row.snapshot:
+            yield f"{who} holds raw data up to {(row.watermark or '')[:10]}, {row.rows:,} rows"
+        if row.feature_snapshot:
+            yield f"{who} published features {row.feature_snapshot}"
+        if row.model_version is not None:
+            yield f"{who} holds model v{row.model_version}"
+            if row.endpoint in SERVING_STATES[Role(row.role)]:
+                yield f"{who} endpoint is {row.endpoint} with model v{row.model_version}"

@@ -1,0 +1,65 @@
+"""A workload's definitions over clouds of their own, run in this process; the data plane is not started here."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from mcml_assets.build import DEFS, build_resources, build_workload
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.configuration.topology import load_topology
+from mcml_assets.configuration.workload import load_workload
+from mcml_assets.domain.workload import Workload
+from mcml_assets.resources.stores import CloudStores
+
+
+class Bench:
+    """One workload on one machine's folders: materialize, look at events, reach into the stores."""
+
+    def __init__(self, declaration: Path, home: Path) -> None:
+        self.settings = Settings(home=home)
+        self.workload: Workload = load_workload(declaration, load_topology(self.settings.topology_file))
+        self.definitions = dg.Definitions.merge(build_resources(self.settings), build_workload(self.workload))
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.stores = CloudStores.from_settings(self.settings)
+
+    def run(self, partition: str, *nouns: str) -> dg.ExecuteInProcessResult:
+        """Materialize the nouns for one partition with their checks, as a launched run would."""
+        return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance,
+            partition_key=partition,
+            asset_selection=[self.key(noun) for noun in nouns],
+            raise_on_error=False,
+        )
+
+    def key(self, noun: str) -> dg.AssetKey:
+        return dg.AssetKey([self.workload.name, noun])
+
+    def current(self, location: str, noun: str) -> str | None:
+        pointer = self.stores.snapshots(self.workload, location, noun).current_pointer()
+        return pointer.snapshot_id if pointer else None
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[[str], Bench]:
+    """Makes a bench of a copy of an example workload, so that a test may spoil its source."""
+
+    def make(name: str) -> Bench:
+        folder = tmp_path / "defs" / name
+        shutil.copytree(DEFS / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        return Bench(folder / "defs.yaml", tmp_path / "home")
+
+    return make
+
+
+def failure_of(result: dg.ExecuteInProcessResult) -> str:
+    """What the failed step's event says, causes included."""
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return "\n".join(error.to_string() for error in errors if error is not None)
+
+
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    """The checks of a run and whether they passed."""
+    return {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}

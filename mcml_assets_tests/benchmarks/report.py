@@ -1,0 +1,68 @@
+"""The form of every benchmark's result: a table for people, and `build/bench/<name>.json` for machines."""
+
+import json
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from time import perf_counter
+
+from rich.console import Console
+from rich.table import Table
+
+from mcml_assets.configuration.settings import PROJECT_ROOT
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": operator.ge}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line: ours and the peer's figure in `unit`, their ratio, and whether the ratio (or ours) meets the goal.
+
+    `goal` is written `ratio <= 1.3` or `ours <= 5`.
+    """
+
+    name: str
+    goal: str
+    ours: float
+    peer: float
+    unit: str
+    ratio: float = field(init=False)
+    met: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ratio", self.ours / self.peer)
+        what, comparison, bound = self.goal.split()
+        figure = {"ratio": self.ratio, "ours": self.ours}[what]
+        object.__setattr__(self, "met", COMPARISONS[comparison](figure, float(bound)))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    began = perf_counter()
+    work()
+    return perf_counter() - began
+
+
+def side_by_side(ours: Callable[[], float], peer: Callable[[], float], repeats: int) -> tuple[float, float]:
+    """Medians of both, measured in turns, so that a noisy neighbour meets both alike."""
+    pairs = [(ours(), peer()) for _ in range(repeats)]
+    return median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+
+
+def publish(name: str, results: Sequence[Result]) -> None:
+    """Print the table and write the JSON file."""
+    target = PROJECT_ROOT / "build" / "bench" / f"{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
+    table = Table(title=f"Benchmark {name}", title_justify="left")
+    for heading in ("what", "ours", "peer", "unit", "ratio", "goal", "met"):
+        table.add_column(heading, justify="right" if heading in ("ours", "peer", "ratio") else "left")
+    for result in results:
+        table.add_row(
+            result.name, f"{result.ours:.3g}", f"{result.peer:.3g}", result.unit, f"{result.ratio:.2f}", result.goal,
+            "[green]yes[/green]" if result.met else "[red]no[/red]",
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    console.print(f"Written to {target.relative_to(PROJECT_ROOT)}")

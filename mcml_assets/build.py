@@ -28,6 +28,7 @@ from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Workload
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
+from mcml_assets.sensors.endpoint_health import endpoint_health
 
 DEFS = Path(__file__).parent / "defs"
 
@@ -36,7 +37,9 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     """The whole code location: every workload under `mcml_assets/defs`, resources, and the automation sensor."""
     settings = settings or Settings()
     return dg.Definitions.merge(
-        load_workload_definitions(settings), build_resources(settings), dg.Definitions(sensors=_automation_sensors())
+        load_workload_definitions(settings),
+        build_resources(settings),
+        dg.Definitions(sensors=[*_automation_sensors(), endpoint_health]),
     )
 
 

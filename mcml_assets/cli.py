@@ -74,8 +74,20 @@ def dev() -> None:
 
 
 @app.command()
+def start() -> None:
+    """Start the endpoints and the edge with what they last served; Dagster is not needed for it."""
+    from mcml_assets.serving.data_plane import ensure_data_plane  # noqa: PLC0415 - only this command starts processes
+
+    try:
+        state = ensure_data_plane(Settings())
+    except McmlError as error:
+        _fail(error)
+    out.print(f"The edge answers at {state.edge}; {len(state.endpoints)} endpoints are wanted.")
+
+
+@app.command()
 def stop() -> None:
-    """End the endpoints and the edge, where `dagster dev` left them running on purpose."""
+    """End the endpoints and the edge, where `dagster dev` or `mcml start` left them running on purpose."""
     from mcml_assets.serving.data_plane import stop_data_plane  # noqa: PLC0415 - only this command ends processes
 
     stop_data_plane(Settings())
@@ -87,7 +99,7 @@ def status(json_: Json = False) -> None:
     """What every location holds and serves, and how far it lags; exits with 1 when a location is not healthy.
 
     JSON: a list of {workload, jurisdiction, location, role, acting, epoch, snapshot, rows, watermark,
-    feature_snapshot, model_version, endpoint, lag_seconds, healthy, problem}; what is unknown is null.
+    feature_snapshot, model_version, endpoint, endpoint_version, lag_seconds, healthy, problem}; what is unknown is null.
     """
     from mcml_assets.status import collect_status  # noqa: PLC0415 - opens object stores
 
@@ -217,7 +229,7 @@ def _status_table(rows: list["LocationStatus"]) -> Table:
             f"{row.rows:,}" if row.rows is not None else "-",
             (row.watermark or "-")[:10],
             f"v{row.model_version}" if row.model_version is not None else "-",
-            f"[{colour}]{row.endpoint}[/{colour}]",
+            f"[{colour}]{row.endpoint}[/{colour}]" + (f" v{row.endpoint_version}" if row.endpoint_version else ""),
             f"{row.lag_seconds:.0f} s" if row.lag_seconds is not None else "[red]unknown[/red]",
         )
         former = row.workload

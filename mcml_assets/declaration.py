@@ -62,12 +62,12 @@ def now() -> str:
 
 def snapshot_metadata(manifest: Manifest) -> dict[str, Any]:
     """What people want to see of any snapshot; numbers stay numbers, so that Dagster plots them over time."""
+    table = {"dagster/row_count": manifest.row_count, "watermark": manifest.watermark} if manifest.schema else {}
     return {
-        "dagster/row_count": manifest.row_count,
+        **table,
         "bytes": manifest.size,
         "files": len(manifest.files),
         "snapshot": manifest.snapshot_id[:12],
-        "watermark": manifest.watermark or "none",
         "epoch": manifest.epoch,
         "producer": manifest.producer,
     }

@@ -14,7 +14,7 @@ from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.snapshot import Manifest, Pointer
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import PlacedLocation, Placement, Role, Workload
-from mcml_assets.serving.interfaces import EndpointStatus
+from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.manifest import endpoint_name
 from mcml_assets.snapshots.store import SnapshotStore
@@ -24,7 +24,11 @@ SERVING_STATES = {Role.PRIMARY: ("ready",), Role.WARM: ("ready",), Role.COLD: ("
 
 @dataclass(frozen=True, slots=True)
 class LocationStatus:
-    """One workload in one location; `lag_seconds` is the replication lag, None when it cannot be told."""
+    """One workload in one location.
+
+    `model_version` is what the location holds, `endpoint_version` what answers there (for a cold standby: what it would
+    answer with). `lag_seconds` is the replication lag, None when it cannot be told.
+    """
 
     workload: str
     jurisdiction: str
@@ -38,6 +42,7 @@ class LocationStatus:
     feature_snapshot: str | None
     model_version: int | None
     endpoint: str
+    endpoint_version: int | None
     lag_seconds: float | None
     healthy: bool
     problem: str | None
@@ -120,10 +125,15 @@ def _location_status(
         feature_snapshot=features.snapshot_id[:12] if features else None,
         model_version=model.annotations["version"] if model else None,
         endpoint=endpoint.state,
+        endpoint_version=_served_version(endpoint),
         lag_seconds=lag,
         healthy=problem is None,
         problem=problem,
     )
+
+
+def _served_version(endpoint: EndpointStatus) -> int | None:
+    return endpoint.wanted_version if endpoint.state is EndpointState.COLD else endpoint.version
 
 
 def _problem(
@@ -135,11 +145,15 @@ def _problem(
     lag: float | None,
     rpo_seconds: int,
 ) -> str | None:
-    for noun, manifest in (("raw_data", raw), ("feature_snapshot", features), ("model", model)):
+    for noun, manifest in (("raw_data", raw), ("feature_snapshot", features)):
         if manifest is None:
             return f"no {noun} yet"
+    if model is None:
+        return "no model yet"
     if endpoint.state not in SERVING_STATES[role]:
         return f"endpoint is {endpoint.state}" + (f": {endpoint.message}" if endpoint.message else "")
+    if _served_version(endpoint) != model.annotations["version"]:
+        return f"endpoint is at model v{_served_version(endpoint)}, the location holds v{model.annotations['version']}"
     if lag is None:
         return "replication lag is unknown"
     if lag > rpo_seconds:
@@ -157,5 +171,5 @@ def milestones(workloads: Sequence[Workload], topology: Topology, settings: Sett
             yield f"{who} published features {row.feature_snapshot}"
         if row.model_version is not None:
             yield f"{who} holds model v{row.model_version}"
-            if row.endpoint in SERVING_STATES[Role(row.role)]:
-                yield f"{who} endpoint is {row.endpoint} with model v{row.model_version}"
+        if row.endpoint in SERVING_STATES[Role(row.role)]:
+            yield f"{who} endpoint is {row.endpoint} with model v{row.endpoint_version}"

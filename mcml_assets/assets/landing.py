@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from mcml_assets.asset_checks.contract import contract_check, contract_result
 from mcml_assets.assets.failures import typed_failures
+from mcml_assets.assets.source import seen_source
 from mcml_assets.automation import when_missing_or_on_cron
 from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
 from mcml_assets.domain.acting import Acting, initial_acting
@@ -88,6 +89,8 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
         with typed_failures(), TemporaryDirectory() as scratch:
             snapshots = stores.snapshots(workload, acting.location, "landing")
             found = _look(workload, jurisdiction, snapshots, Path(scratch))
+            for source in workload.sources:
+                context.log_event(seen_source(workload, source))
             verdict = _judge(workload, found)
             yield contract_result(check, verdict)
             if broken := [rule for rule in verdict if rule.failures]:
@@ -174,7 +177,7 @@ def _commit(workload: Workload, jurisdiction: str, acting: Acting, snapshots: Sn
     ).manifest
 
 
-def _batch_metadata(workload: Workload, found: Landing) -> dict[str, object]:
+def _batch_metadata(workload: Workload, found: Landing) -> dict[str, Any]:
     return {
         "batch": found.number,
         "new_rows": sum(batch.rows for batch in found.batches.values()),

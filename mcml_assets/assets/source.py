@@ -7,8 +7,23 @@ from mcml_assets.domain.workload import Source, Workload
 
 
 def build_sources(workload: Workload) -> list[dg.AssetSpec]:
-    """One external asset per source; nothing here ever materializes one."""
+    """One external asset per source; nothing here ever writes to one."""
     return [_source(workload, source) for source in workload.sources]
+
+
+def seen_source(workload: Workload, source: Source) -> dg.AssetMaterialization:
+    """What a landing saw of a source, as the event by which Dagster knows a version of data that others own."""
+    stat = source.path.stat()
+    return dg.AssetMaterialization(
+        asset_key(workload, source.name),
+        description="Seen by landing; its owner published it.",
+        metadata={
+            "file": source.path.name,
+            "bytes": stat.st_size,
+            "modified": dg.MetadataValue.timestamp(stat.st_mtime),
+        },
+        tags={"dagster/data_version": f"{stat.st_mtime_ns}-{stat.st_size}"},
+    )
 
 
 def _source(workload: Workload, source: Source) -> dg.AssetSpec:

@@ -11,10 +11,7 @@ from mcml_assets.domain.workload import Workload
 if TYPE_CHECKING:
     from rich.table import Table
 
-HEADINGS = (
-    "workload", "location", "jurisdiction", "role", "classification", "RTO", "RPO", "owner", "regulations",
-    "managed services", "lock-in",
-)  # fmt: skip
+HEADINGS = ("workload", "location", "jurisdiction", "role", "classification", "RTO", "RPO")
 
 
 def matrix_rows(workloads: Sequence[Workload]) -> list[dict[str, Any]]:
@@ -46,26 +43,28 @@ def matrix_rows(workloads: Sequence[Workload]) -> list[dict[str, Any]]:
 
 
 def matrix_table(rows: Sequence[dict[str, Any]]) -> "Table":
-    """The rows of `matrix_rows` as a table for the terminal; what repeats the row above is left blank."""
-    from rich.table import Table  # noqa: PLC0415 - only when a table is printed
+    """The rows of `matrix_rows` as a table for the terminal; what repeats the row above is left blank.
 
-    table = Table(title="Placements", title_justify="left")
+    Who owns a workload, and what binds it, stands below the table: a line per workload.
+    """
+    from rich import box  # noqa: PLC0415 - only when a table is printed
+    from rich.table import Table  # noqa: PLC0415 - the same
+
+    first_rows = {row["workload"]: row for row in reversed(rows)}
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        caption="\n".join(f"{name}: {_binding(row)}" for name, row in sorted(first_rows.items())),
+        caption_justify="left",
+    )
     for heading in HEADINGS:
-        table.add_column(heading, justify="right" if heading in ("RTO", "RPO") else "left")
+        table.add_column(heading, justify="right" if heading in ("RTO", "RPO") else "left", no_wrap=True)
     above: dict[str, Any] = {}
     for row in rows:
         new = row["workload"] != above.get("workload")
         if new and above:
             table.add_section()
-        of_workload = (
-            row["classification"],
-            _duration(row["rto_seconds"]),
-            _duration(row["rpo_seconds"]),
-            row["owner"],
-            ", ".join(row["regulations"]) or "-",
-            ", ".join(row["managed_services"]) or "-",
-            f"{row['lock_in']['cloud']}: {row['lock_in']['reason']}" if row["lock_in"] else "-",
-        )
+        of_workload = (row["classification"], _duration(row["rto_seconds"]), _duration(row["rpo_seconds"]))
         table.add_row(
             row["workload"] if new else "",
             row["location"],
@@ -75,6 +74,18 @@ def matrix_table(rows: Sequence[dict[str, Any]]) -> "Table":
         )
         above = row
     return table
+
+
+def _binding(row: dict[str, Any]) -> str:
+    """Whose the workload is, and what it is bound by."""
+    lock_in = row["lock_in"]
+    parts = [
+        f"owner {row['owner']}",
+        f"regulations {', '.join(row['regulations'])}" if row["regulations"] else "no regulations named",
+        f"needs {', '.join(row['managed_services'])}" if row["managed_services"] else "needs no managed service",
+        f"locked in to {lock_in['cloud']}: {lock_in['reason']}" if lock_in else "not locked in",
+    ]
+    return "; ".join(parts)
 
 
 def _duration(seconds: int) -> str:

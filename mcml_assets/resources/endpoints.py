@@ -35,6 +35,19 @@ class Endpoints(dg.ConfigurableResource):
         ensure_data_plane(self.settings)
         return LocalEndpointPlatform(self.settings)
 
+    def keep_watched(self) -> bool:
+        """Start the data plane if endpoints are wanted and none runs; returns whether it had to be started.
+
+        Raises `ConfigurationError` when a port is taken, `TransientError` when it does not come up.
+        """
+        from mcml_assets.serving.data_plane import data_plane_state, ensure_data_plane  # noqa: PLC0415 - only the sensor
+
+        state = data_plane_state(self.settings)
+        if state.running or not state.endpoints:
+            return False
+        ensure_data_plane(self.settings)
+        return True
+
     def status(self, workload: Workload, location: str) -> EndpointStatus:
         """What is known about an endpoint now; asks nobody to start anything."""
         from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - only checks need it

@@ -50,7 +50,11 @@ class LocalEndpointPlatform:
             return EndpointStatus(name, EndpointState.STOPPED, _now(), "nothing is wanted here")
         wanted = read_manifest(manifest)
         if not is_watched(self.folder):
-            return _status(wanted, EndpointState.UNKNOWN, "no data plane runs; `python -m mcml_assets.serving.data_plane`")
+            return _status(
+                wanted,
+                EndpointState.UNKNOWN,
+                "nobody watches it: the data plane does not run; `mcml dev` or `mcml start` starts it",
+            )
         revision, stored = read_status(self.folder, name)
         if stored is None:
             return _status(wanted, EndpointState.PENDING, "the controller has not taken it up yet")

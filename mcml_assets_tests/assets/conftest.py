@@ -54,6 +54,12 @@ def bench(tmp_path: Path) -> Callable[[str], Bench]:
     return make
 
 
+def published_by(result: dg.ExecuteInProcessResult, noun: str) -> int:
+    """How often a run materialized a noun."""
+    return sum(event.asset_key is not None and event.asset_key.path[-1] == noun
+               for event in result.get_asset_materialization_events())  # fmt: skip
+
+
 def failure_of(result: dg.ExecuteInProcessResult) -> str:
     """What the failed step's event says, causes included."""
     errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]

@@ -27,7 +27,7 @@ from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.serving.data_plane import ensure_data_plane, stop_data_plane
 
 HOST = "127.0.0.1"
-STOP_SECONDS = 20.0
+STOP_SECONDS = 10.0
 WATCH_SECONDS = 2.0
 
 
@@ -66,7 +66,7 @@ def run_platform(settings: Settings, console: Console, milestones: Callable[[], 
                 return _watch(dagster, stop, console, milestones, began)
             finally:
                 console.print("Stopping Dagster, the endpoints and the edge")
-                _end_tree(dagster)
+                _end_session(dagster)
         finally:
             stop_data_plane(settings)
             console.print("Stopped; nothing is left running.")
@@ -117,7 +117,8 @@ def _start_dagster(settings: Settings) -> psutil.Popen:
     }
     with (logs / "dagster.log").open("ab") as log:
         _fail_orphaned_runs(environment, log)
-        # Its own session: Ctrl-C must reach us alone, who end things in order.
+        # Its own session: Ctrl-C must reach us alone, who end things in order. Our own handler of SIGINT is set by now,
+        # so Dagster does not inherit it as ignored, as it would from a script's background job.
         return psutil.Popen(
             [str(Path(sys.executable).with_name("dagster")), "dev", "-h", HOST, "-p", str(settings.webserver_port)],
             cwd=PROJECT_ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -145,15 +146,29 @@ def _watch(dagster: psutil.Popen, stop: Stop, console: Console, milestones: Call
     return 0
 
 
-def _end_tree(process: psutil.Popen) -> None:
-    """End a process and all it started: politely, then by force."""
-    tree = [process, *process.children(recursive=True)] if process.is_running() else [process]
-    for each in tree:
-        _signal(each, signal.SIGINT if each is process else signal.SIGTERM)
-    _, alive = psutil.wait_procs(tree, timeout=STOP_SECONDS)
-    for each in alive:
-        _signal(each, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=5)
+def _end_session(leader: psutil.Popen) -> None:
+    """End Dagster and everything in its session: politely, then by force.
+
+    Its code servers start one another again while the leader lives, so a list of children taken once is not enough.
+    """
+    _signal(leader, signal.SIGINT)
+    psutil.wait_procs([leader], timeout=STOP_SECONDS)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        left = _members(leader.pid)
+        for process in left:
+            _signal(process, number)
+        psutil.wait_procs(left, timeout=5)
+
+
+def _members(session: int) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if _session_of(process) == session]
+
+
+def _session_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except (ProcessLookupError, PermissionError):
+        return None
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:

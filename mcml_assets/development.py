@@ -1,7 +1,7 @@
 """`mcml dev`: the whole platform in the foreground of one terminal, and nothing of it left when that ends.
 
-Starts Dagster (UI and daemon) and the data plane, tells what has been published as it happens, and ends both. What
-they do is theirs; how a model server is kept alive is in `serving/`.
+Starts the clouds' emulators where the profile has some, Dagster (UI and daemon) and the data plane, tells what has been
+published as it happens, and ends all of it. What they do is theirs; how a model server is kept alive is in `serving/`.
 """
 
 import fcntl
@@ -23,7 +23,9 @@ import psutil
 from rich.console import Console
 
 from mcml_assets.configuration.settings import PROJECT_ROOT, Settings
+from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.emulation.servers import is_emulated, start_emulators
 from mcml_assets.serving.data_plane import ensure_data_plane, stop_data_plane
 
 HOST = "127.0.0.1"
@@ -41,16 +43,17 @@ class Stop:
         self.requested = True
 
 
-def run_platform(settings: Settings, console: Console, milestones: Callable[[], Iterator[str]]) -> int:
+def run_platform(written: Settings, console: Console, milestones: Callable[[Settings], Iterator[str]]) -> int:
     """Start everything, report `milestones` as they are reached, and end everything on SIGINT or SIGTERM.
 
-    Returns 0 after an orderly stop, 1 when Dagster ended by itself. Raises `ConfigurationError` for a taken port or a
-    platform that runs already.
+    Milestones are asked for with the settings in use, which name the emulators' topology where those run. Returns 0 after
+    an orderly stop, 1 when Dagster ended by itself. Raises `ConfigurationError` for a taken port or a platform that runs
+    already.
     """
     stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    with _only_one(settings):
+    with _only_one(written), running_clouds(written, console) as settings:
         require_free_port(settings.webserver_port, "MCML_WEBSERVER_PORT", "the Dagster UI")
         _prepare_dagster_home(settings)
         began = time.monotonic()
@@ -63,7 +66,7 @@ def run_platform(settings: Settings, console: Console, milestones: Callable[[], 
             console.print(f"Logs             {settings.home / 'logs'}")
             console.print("Ctrl-C ends all of it.\n")
             try:
-                return _watch(dagster, stop, console, milestones, began)
+                return _watch(dagster, stop, console, lambda: milestones(settings), began)
             finally:
                 console.print("Stopping Dagster, the endpoints and the edge")
                 _end_session(dagster)
@@ -99,6 +102,29 @@ def _only_one(settings: Settings) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+@contextmanager
+def running_clouds(settings: Settings, console: Console) -> Iterator[Settings]:
+    """The settings to reach the profile's clouds with; where they are emulated, they run until the block is left.
+
+    Raises `ConfigurationError` for a home that is the local profile's, or as `start_emulators` does.
+    """
+    if not is_emulated(load_topology(settings.topology_file)):
+        yield settings
+        return
+    # Emulators start empty: what Dagster and the data plane know of what they held would be untrue.
+    if settings.clouds_folder.exists():
+        raise ConfigurationError(
+            f"{settings.home} belongs to the local profile; give this one a folder of its own with MCML_HOME"
+        )
+    stop_data_plane(settings)
+    for folder in (settings.dagster_home, settings.data_plane_folder, settings.home / "locations"):
+        shutil.rmtree(folder, ignore_errors=True)
+    with start_emulators(settings) as emulators:
+        for kind, address in emulators.endpoints.items():
+            console.print(f"Emulator         {address}  ({kind})")
+        yield emulators.entered(settings)
 
 
 def _prepare_dagster_home(settings: Settings) -> None:

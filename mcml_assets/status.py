@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mcml_assets.clouds.fault_plan import list_faults
 from mcml_assets.clouds.registry import open_store
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.acting import Acting, initial_acting
-from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.snapshot import Manifest, Pointer
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import PlacedLocation, Placement, Role, Workload
@@ -27,7 +28,7 @@ class LocationStatus:
     """One workload in one location.
 
     `model_version` is what the location holds, `endpoint_version` what answers there (for a cold standby: what it would
-    answer with). `lag_seconds` is the replication lag, None when it cannot be told.
+    answer with). `lag_seconds` is the replication lag, None when it cannot be told. `faults` describes those set for it.
     """
 
     workload: str
@@ -46,11 +47,16 @@ class LocationStatus:
     lag_seconds: float | None
     healthy: bool
     problem: str | None
+    faults: tuple[str, ...]
 
 
 def collect_status(workloads: Sequence[Workload], topology: Topology, settings: Settings) -> Iterator[LocationStatus]:
     """The status of every placed location, in the order of the placements."""
     platform = LocalEndpointPlatform(settings)
+    try:
+        faults = list_faults(settings)
+    except ConfigurationError:
+        faults = ()  # each store says so itself, as the problem of its row
     for workload in workloads:
         for placement in workload.placements:
             acting = initial_acting(placement)
@@ -58,7 +64,8 @@ def collect_status(workloads: Sequence[Workload], topology: Topology, settings: 
             newest = stores.newest(acting.location)
             for placed in placement.locations:
                 endpoint = platform.status(endpoint_name(workload.name, placed.key))
-                yield _location_status(workload, placement, placed, acting, newest, stores, endpoint)
+                set_here = tuple(fault.describe() for fault in faults if fault.concerns(placed.key))
+                yield _location_status(workload, placement, placed, acting, newest, stores, endpoint, set_here)
 
 
 def replication_lag(own: str | None, newest: Pointer | None, now: datetime) -> float | None:
@@ -101,6 +108,7 @@ def _location_status(
     newest: Pointer | None,
     stores: _Stores,
     endpoint: EndpointStatus,
+    faults: tuple[str, ...],
 ) -> LocationStatus:
     raw = features = model = None
     problem = None
@@ -129,6 +137,7 @@ def _location_status(
         lag_seconds=lag,
         healthy=problem is None,
         problem=problem,
+        faults=faults,
     )
 
 

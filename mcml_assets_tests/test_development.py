@@ -1,52 +1,57 @@
-"""What starting and stopping on one machine promises, without starting the whole platform."""
+"""What `mcml dev` promises of the clouds it starts: entered while it runs, empty at the start, and never another profile's."""
 
-import socket
-import subprocess
-import sys
+import os
 from pathlib import Path
+from unittest.mock import patch
 
-import dagster as dg
 import pytest
+from rich.console import Console
 
-from mcml_assets import development
+from mcml_assets.clouds.registry import open_store
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.configuration.topology import load_topology
+from mcml_assets.development import running_clouds
 from mcml_assets.domain.errors import ConfigurationError
-from mcml_assets.orphaned_runs import fail_orphaned_runs
+from mcml_assets_tests.emulation.started import settings_for
 
 
-def test_a_taken_port_names_the_setting_and_a_way_out() -> None:
-    """The message says which port, what for, and which setting changes it."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"port {port}.*the Dagster UI.*MCML_WEBSERVER_PORT={port + 1}"):
-            development.require_free_port(port, "MCML_WEBSERVER_PORT", "the Dagster UI")
+@pytest.mark.live
+def test_emulated_clouds_are_entered_and_start_empty(tmp_path: Path):
+    """Stores open with the settings in use; what Dagster knew of former emulators is forgotten with what they held."""
+    written = settings_for(tmp_path)
+    history = written.dagster_home / "history"
+    history.parent.mkdir(parents=True)
+    history.touch()
+    with patch.dict(os.environ), running_clouds(written, Console(quiet=True)) as settings:
+        assert not history.exists()
+        for location in load_topology(settings.topology_file).locations.values():
+            store = open_store(location, settings)
+            assert list(store.list("")) == []
+            store.put("a/b", b"1")
+            assert store.get("a/b") == b"1"
 
 
-def test_runs_of_a_platform_that_was_killed_are_failed_so_that_they_are_retried() -> None:
-    """A run left STARTED would hold its partition; after the next start it is a failure, which run retries take up."""
-    instance = dg.DagsterInstance.ephemeral()
-    job = dg.define_asset_job("job", [dg.AssetKey("asset")])
-    definitions = dg.Definitions(assets=[dg.AssetSpec("other"), dg.asset(name="asset")(lambda: None)], jobs=[job])
-    left = instance.create_run_for_job(definitions.resolve_job_def("job"), status=dg.DagsterRunStatus.STARTED)
-    done = definitions.resolve_job_def("job").execute_in_process(instance=instance)
-    assert fail_orphaned_runs(instance) == [left.run_id]
-    run = instance.get_run_by_id(left.run_id)
-    assert run is not None
-    assert run.status is dg.DagsterRunStatus.FAILURE
-    kept = instance.get_run_by_id(done.run_id)
-    assert kept is not None
-    assert kept.status is dg.DagsterRunStatus.SUCCESS
+def test_a_local_platform_is_not_taken_for_an_emulated_one(tmp_path: Path):
+    """A home with local buckets is refused, and nothing in it is touched."""
+    settings = Settings(home=tmp_path, profile="emulated")
+    kept = settings.dagster_home / "history"
+    for folder in (settings.clouds_folder, kept.parent):
+        folder.mkdir()
+    kept.touch()
+    with pytest.raises(ConfigurationError, match="MCML_HOME"), running_clouds(settings, Console(quiet=True)):
+        pass
+    assert kept.exists()
 
 
-def test_the_command_line_starts_without_heavy_libraries(tmp_path: Path) -> None:
-    """`mcml matrix` and `mcml status` load no Dagster, pandas or model library, so they answer at once."""
-    code = (
-        "import sys; from typer.testing import CliRunner; from mcml_assets.cli import app; "
-        "[CliRunner().invoke(app, [command]) for command in ('matrix', 'status')]; "
-        "print([name for name in ('dagster', 'pandas', 'mlflow', 'feast', 'kserve', 'sklearn') if name in sys.modules])"
-    )
-    finished = subprocess.run(
-        [sys.executable, "-c", code], env={"MCML_HOME": str(tmp_path)}, capture_output=True, text=True, check=True
-    )
-    assert finished.stdout.splitlines()[-1] == "[]"
+def test_profiles_do_not_share_a_folder():
+    """Each profile has a home of its own unless one is named."""
+    homes = {Settings(profile=profile).home for profile in ("local", "emulated", "production")}
+    assert len(homes) == 3
+
+
+def test_clouds_that_are_not_emulated_are_left_as_they_are(tmp_path: Path):
+    """Local and real clouds need nothing started: the settings stay, and nothing is written."""
+    settings = Settings(home=tmp_path / "home")
+    with running_clouds(settings, Console(quiet=True)) as used:
+        assert used is settings
+    assert not settings.home.exists()

@@ -10,6 +10,7 @@ from time import monotonic, sleep
 
 import dagster as dg
 
+from mcml_assets.assets.copying import CopyConfig, copy_here
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.automation import ACTING_TAG, when_upstream_published
 from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
@@ -20,7 +21,6 @@ from mcml_assets.domain.workload import FeatureView, Workload
 from mcml_assets.features.repositories import FeastRepository, current_repository, repositories_folder
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.snapshots.replication import replicate
 from mcml_assets.snapshots.store import SnapshotStore
 
 COPY_WAIT_SECONDS = 120
@@ -37,7 +37,7 @@ def build_feature_snapshot(workload: Workload) -> dg.AssetsDefinition:
         automation_condition=when_upstream_published(),
         kinds={"feast", "parquet"},
     )
-    def feature_snapshot(context: dg.AssetExecutionContext, stores: CloudStores) -> dg.MaterializeResult:
+    def feature_snapshot(context: dg.AssetExecutionContext, config: CopyConfig, stores: CloudStores) -> dg.MaterializeResult:
         """Features per entity and as-of date, computed from this location's own raw data.
 
         One partition per location; the acting location and warm standbys compute, cold standbys copy. Guarantee: a
@@ -52,17 +52,23 @@ def build_feature_snapshot(workload: Workload) -> dg.AssetsDefinition:
         began = monotonic()
         with typed_failures():
             raw = _raw_data(workload, stores, location)
-            if computes_features(placement, acting, location):
-                manifest = _compute(workload, stores, location, acting, raw)
+            found = (
+                None if computes_features(placement, acting, location) else _computed(workload, stores, location, acting, raw)
+            )
+            if found is not None:
+                source, manifest = found
+                copied = copy_here(
+                    context, stores, workload, "feature_snapshot", source, manifest, epoch=acting.epoch, verify=config.verify
+                )
             else:
-                manifest = _copy(workload, stores, location, acting, raw)
-                if manifest is None:
+                if not computes_features(placement, acting, location):
                     context.log.warning("nobody published features of this raw data in time: computing them here")
-                    manifest = _compute(workload, stores, location, acting, raw)
+                manifest, copied = _compute(workload, stores, location, acting, raw, config.verify), {}
             feast_repository(workload, stores, location, manifest)
         return published(
             manifest,
             {
+                **copied,
                 "seconds": monotonic() - began,
                 "raw_data": raw.snapshot_id[:12],
                 "dagster/column_schema": column_schema(view_schema(workload.features.views[0])),
@@ -84,7 +90,7 @@ def _raw_data(workload: Workload, stores: CloudStores, location: str) -> Manifes
     return raw
 
 
-def _compute(workload: Workload, stores: CloudStores, location: str, acting: Acting, raw: Manifest) -> Manifest:
+def _compute(workload: Workload, stores: CloudStores, location: str, acting: Acting, raw: Manifest, verify: bool) -> Manifest:
     from pyarrow import parquet  # noqa: PLC0415 - only when features are computed
 
     from mcml_assets.features.compute import compute_features  # noqa: PLC0415 - pandas, only when features are computed
@@ -107,13 +113,17 @@ def _compute(workload: Workload, stores: CloudStores, location: str, acting: Act
                 epoch=acting.epoch,
                 producer=location,
                 created_at=now(),
+                limits=stores.limits,
+                verify=verify,
             )
             .manifest
         )
 
 
-def _copy(workload: Workload, stores: CloudStores, location: str, acting: Acting, raw: Manifest) -> Manifest | None:
-    """Take the features of the same raw data from whoever computed them, the acting location asked first.
+def _computed(
+    workload: Workload, stores: CloudStores, location: str, acting: Acting, raw: Manifest
+) -> tuple[SnapshotStore, Manifest] | None:
+    """The features of the same raw data, and whoever computed them, the acting location asked first.
 
     At a new landing all locations start at once, so the computing ones may need a moment; None when none of them
     published in time, because they are down or their manifest names other raw data that gave the same features.
@@ -124,8 +134,7 @@ def _copy(workload: Workload, stores: CloudStores, location: str, acting: Acting
             source = _snapshots(workload, stores, peer)
             manifest = _current(source)
             if manifest is not None and manifest.parents["raw_data"] == raw.snapshot_id:
-                replicate(source, _snapshots(workload, stores, location), manifest, epoch=acting.epoch)
-                return manifest
+                return source, manifest
         if monotonic() > deadline:
             return None
         sleep(COPY_POLL_SECONDS)

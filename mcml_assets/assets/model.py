@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from mcml_assets.assets.copying import CopyConfig, copy_here
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.automation import when_upstream_published
 from mcml_assets.declaration import asset_key, declared, published
@@ -12,7 +13,6 @@ from mcml_assets.domain.workload import Workload
 from mcml_assets.partitions import by_location, jurisdiction_to_locations
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.serving.package import ModelPackage, check_golden, load_model, read_package
-from mcml_assets.snapshots.replication import replicate
 
 
 def build_model(workload: Workload) -> dg.AssetsDefinition:
@@ -25,7 +25,7 @@ def build_model(workload: Workload) -> dg.AssetsDefinition:
         automation_condition=when_upstream_published(),
         kinds={"mlflow", "scikitlearn"},
     )
-    def model(context: dg.AssetExecutionContext, stores: CloudStores) -> dg.MaterializeResult:
+    def model(context: dg.AssetExecutionContext, config: CopyConfig, stores: CloudStores) -> dg.MaterializeResult:
         """The trained package, held by this location and registered with its cloud's MLflow.
 
         One partition per location. Guarantee: the package is bit-identical to the one that was trained, and gave the
@@ -38,8 +38,7 @@ def build_model(workload: Workload) -> dg.AssetsDefinition:
             manifest = source.current()
             if manifest is None:
                 raise ObjectNotFound(f"{acting.location} has trained no model of {workload.name} yet")
-            target = stores.snapshots(workload, location, "model")
-            report = replicate(source, target, manifest, epoch=acting.epoch)
+            copied = copy_here(context, stores, workload, "model", source, manifest, epoch=acting.epoch, verify=config.verify)
             package = held_package(workload, stores, location, manifest)
             golden = check_golden(package, load_model(package))
             if not golden.passed:
@@ -55,8 +54,7 @@ def build_model(workload: Workload) -> dg.AssetsDefinition:
                 "registered_as": f"{workload.name}.{location.partition('/')[2]} version {registered}",
                 "golden_predictions": golden.compared,
                 "golden_max_difference": golden.max_difference,
-                "copied_bytes": report.bytes,
-                "seconds": report.seconds,
+                **copied,
                 "trained_at": manifest.producer,
             },
         )

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from mcml_assets.assets.copying import CopyConfig, copy_here
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.automation import when_upstream_published
 from mcml_assets.declaration import asset_key, declared, published
@@ -10,7 +11,6 @@ from mcml_assets.domain.errors import ObjectNotFound
 from mcml_assets.domain.workload import Workload
 from mcml_assets.partitions import by_location, jurisdiction_to_locations
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.snapshots.replication import replicate
 
 
 def build_raw_data(workload: Workload) -> dg.AssetsDefinition:
@@ -23,7 +23,7 @@ def build_raw_data(workload: Workload) -> dg.AssetsDefinition:
         automation_condition=when_upstream_published(),
         kinds={"parquet", "objectstorage"},
     )
-    def raw_data(context: dg.AssetExecutionContext, stores: CloudStores) -> dg.MaterializeResult:
+    def raw_data(context: dg.AssetExecutionContext, config: CopyConfig, stores: CloudStores) -> dg.MaterializeResult:
         """The landed snapshot, held by this location.
 
         One partition per location. Guarantee: every file was compared with the manifest's digest as it passed, and
@@ -36,20 +36,9 @@ def build_raw_data(workload: Workload) -> dg.AssetsDefinition:
             manifest = source.current()
             if manifest is None:
                 raise ObjectNotFound(f"{acting.location} has landed nothing of {workload.name} yet")
-            report = replicate(source, stores.snapshots(workload, location, "raw_data"), manifest, epoch=acting.epoch)
-        context.log.info(
-            "%s holds snapshot %s: copied %d files (%d bytes), %d were there already",
-            location, manifest.snapshot_id[:12], report.files, report.bytes, report.skipped_files,
-        )  # fmt: skip
-        return published(
-            manifest,
-            {
-                "copied_bytes": report.bytes,
-                "copied_files": report.files,
-                "reused_files": report.skipped_files,
-                "seconds": report.seconds,
-                "source": acting.location,
-            },
-        )
+            copied = copy_here(
+                context, stores, workload, "raw_data", source, manifest, epoch=acting.epoch, verify=config.verify
+            )
+        return published(manifest, copied)
 
     return raw_data

@@ -13,6 +13,18 @@ def file_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
+def beginning(chunks: Iterator[bytes], limit: int) -> tuple[list[bytes], Iterator[bytes] | None]:
+    """The first chunks, together more than `limit` bytes, and the rest; None instead of the rest when that was all."""
+    begun: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        begun.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            return begun, chunks
+    return begun, None
+
+
 class Source:
     """Chunks on their way into a store.
 

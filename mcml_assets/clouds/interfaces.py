@@ -1,22 +1,31 @@
 """The Protocols a cloud implements. Adding a cloud means implementing these, and nothing above changes.
 
 Every implementation translates its SDK's errors into `domain.errors`: `ObjectNotFound` for a missing key,
-`PreconditionFailed` for a lost conditional put, `LocationUnavailable` when the bucket or its service does not answer.
+`PreconditionFailed` for a lost conditional put, `LocationUnavailable` when the bucket or its service does not answer,
+`CredentialsRejected` (one of its kinds) when it refuses ours, `TransientError` when it asks to slow down.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectMeta:
-    """A stored object: its key, its size in bytes, and the opaque version token that `put_if_match` compares."""
+    """A stored object: its key, its size in bytes, and the opaque version token that `put_if_match` compares.
+
+    `version` names the object for `VersionedStore.get_version`, None where the bucket keeps no versions; listings may
+    leave it out, so it does not count when two of these are compared. Nor does `modified`, when this version was stored by
+    the store's own clock, which `head` and `list` tell and an answer to a write need not.
+    """
 
     key: str
     size: int
     etag: str
+    version: str | None = field(default=None, compare=False)
+    modified: datetime | None = field(default=None, compare=False)
 
 
 class ObjectStore(Protocol):
@@ -68,4 +77,16 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing key is not an error."""
+        ...
+
+
+@runtime_checkable
+class VersionedStore(ObjectStore, Protocol):
+    """A store whose kind has `Capability.VERSIONING`."""
+
+    def get_version(self, key: str, version: str) -> bytes:
+        """The object as it was in `ObjectMeta.version`, also after it was replaced or deleted.
+
+        Raises `ObjectNotFound`, also where the bucket has versioning off.
+        """
         ...

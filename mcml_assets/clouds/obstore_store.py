@@ -16,6 +16,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
 from mcml_assets.clouds.chunks import CHUNK_SIZE, Source, file_chunks
 from mcml_assets.clouds.interfaces import ObjectMeta
+from mcml_assets.clouds.keys import check_key
 from mcml_assets.domain.errors import (
     ConfigurationError,
     LocationUnavailable,
@@ -67,7 +68,7 @@ class ObstoreStore:
         try:
             with self.translated(key):
                 return bytes(obstore.get_range(self.client, self.path(key), start=start, end=end))
-        except LocationUnavailable:
+        except (LocationUnavailable, ConfigurationError):
             if start < self.head(key).size:
                 raise
             return b""
@@ -91,14 +92,7 @@ class ObstoreStore:
         if isinstance(data, bytes):
             return self._put(key, data, "overwrite")
         source = Source(file_chunks(data) if isinstance(data, Path) else data)
-        try:
-            with self.translated(key), closing(read_ahead(iter(source))) as chunks:
-                result = obstore.put(self.client, self.path(key), chunks)
-        except McmlError:
-            if source.error is not None:
-                raise source.error from None
-            raise
-        return ObjectMeta(key, source.size, result["e_tag"] or "")
+        return self._put_stream(key, source, iter(source))
 
     def put_if_absent(self, key: str, data: bytes) -> ObjectMeta:
         """Write the object only if the key is free. Raises `PreconditionFailed`."""
@@ -138,11 +132,7 @@ class ObstoreStore:
 
         Raises `ConfigurationError` for a key that some cloud would refuse, or take for another one.
         """
-        if not key.isprintable() or any(part in ("", ".", "..") for part in key.split("/")):
-            raise ConfigurationError(
-                f"{key!r} cannot be a key: it must be printable parts between single slashes, none of them '.' or '..'"
-            )
-        return key
+        return check_key(key)
 
     def key(self, path: str) -> str | None:
         """The key that the client calls `path`, the inverse of `path`; None for what is no object but machinery."""
@@ -171,7 +161,20 @@ class ObstoreStore:
     def _put(self, key: str, data: bytes, mode: "PutMode") -> ObjectMeta:
         with self.translated(key):
             result = obstore.put(self.client, self.path(key), data, mode=mode, use_multipart=False)
-        return ObjectMeta(key, len(data), result["e_tag"] or "")
+        return ObjectMeta(key, len(data), result["e_tag"] or "", result["version"])
+
+    def _put_stream(
+        self, key: str, source: Source, chunks: Iterator[bytes], part: int = CHUNK_SIZE, in_flight: int = 4
+    ) -> ObjectMeta:
+        """Write `chunks`, which come from `source`, in parts of `part` bytes, of which `in_flight` travel at once."""
+        try:
+            with self.translated(key), closing(read_ahead(chunks)) as ahead:
+                result = obstore.put(self.client, self.path(key), ahead, chunk_size=part, max_concurrency=in_flight)
+        except McmlError:
+            if source.error is not None:
+                raise source.error from None
+            raise
+        return ObjectMeta(key, source.size, result["e_tag"] or "", result["version"])
 
     def _chunks(self, key: str, chunks: Iterable[Any], chunk_size: int) -> Iterator[bytes]:
         with self.translated(key):
@@ -182,7 +185,7 @@ class ObstoreStore:
 
 
 def _meta(key: str, meta: "ClientMeta") -> ObjectMeta:
-    return ObjectMeta(key, meta["size"], meta["e_tag"] or "")
+    return ObjectMeta(key, meta["size"], meta["e_tag"] or "", meta["version"], meta["last_modified"])
 
 
 def read_ahead(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:

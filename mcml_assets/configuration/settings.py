@@ -18,8 +18,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MCML_", frozen=True)
 
-    home: Path = Field(default=PROJECT_ROOT / ".mcml", description="Folder of everything the local platform writes.")
     profile: str = Field(default="local", description="Topology to run on: a file in mcml_assets/topologies.")
+    # Profiles do not share a folder: Dagster would take what it knows of one platform's buckets for the other's.
+    home: Path = Field(
+        default_factory=lambda read: PROJECT_ROOT / ".mcml" / ("" if read["profile"] == "local" else read["profile"]),
+        description="Folder of everything the platform of this profile writes on this machine.",
+    )
     topology: Path | None = Field(default=None, description="Path of a topology file; overrides the profile.")
     webserver_port: int = Field(default=3000, description="Port of the Dagster UI.", gt=0, lt=65536)
     edge_port: int = Field(default=8080, description="Port of the edge, the one address for predictions.", gt=0, lt=65536)
@@ -27,6 +31,24 @@ class Settings(BaseSettings):
     # Below 32768: the kernel hands out ephemeral ports above it, and a model server would find its own taken.
     endpoint_first_port: int = Field(default=18000, description="First of the ports given to model servers.", gt=0, lt=65000)
     endpoint_ports: int = Field(default=200, description="How many ports model servers may use.", gt=0, le=2000)
+    emulator_first_port: int = Field(
+        default=15000, description="First of the three ports of the clouds' emulators: S3, GCS, Azure.", gt=0, lt=65000
+    )
+    faults_allowed: bool = Field(
+        default=False, description="Whether faults may be set on a profile other than local and emulated."
+    )
+    replication_memory_mib: int = Field(
+        default=256, description="MiB of memory that the files of one copy may hold together.", ge=16
+    )
+    replication_concurrency: int = Field(
+        default=8, description="How many files of one copy may be on their way at the same time.", gt=0, le=256
+    )
+    scrub_days: int = Field(
+        default=7, description="Within how many days everything that is stored is read and compared again.", gt=0
+    )
+    collection_grace_hours: float = Field(
+        default=24, description="Hours that an unneeded file, and a superseded snapshot, stay for whoever reads them.", ge=1
+    )
     concurrent_starts: int = Field(default=2, description="How many model servers may start at the same time.", gt=0)
 
     @cached_property
@@ -48,6 +70,11 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         """The Dagster instance that `mcml dev` starts."""
         return self.home / "dagster"
+
+    @property
+    def faults_file(self) -> Path:
+        """The plan of faults of the running platform; absent while nothing was ever set."""
+        return self.home / "faults.json"
 
     def location_folder(self, location: str) -> Path:
         """Working files of one location: its Feast repositories and downloaded packages."""

@@ -1,16 +1,18 @@
 """Topologies as people write them: one YAML file per profile, read into `domain.topology.Topology`.
 
-What a location is and does belongs to `domain/`; which workload lives where is written in its `defs.yaml`.
+What a location is and does belongs to `domain/`, how its store is reached and entered to `store_access.py`; which
+workload lives where is written in its `defs.yaml`.
 """
 
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from mcml_assets.configuration.problems import Problem, configuration_error, shape_problems
+from mcml_assets.configuration.store_access import StoreModel, credential_problems, store_access, store_problems
 from mcml_assets.configuration.yaml_lines import read_yaml
 from mcml_assets.domain.topology import ComputeProfile, Location, Topology, did_you_mean
 
@@ -40,6 +42,11 @@ class RegionModel(BaseModel):
     compute_profiles: list[str] = Field(description="Names of the profiles that can be had here.", min_length=1)
     egress_price: Decimal = Field(description="What one GiB costs that leaves this location.", ge=0)
     currency: str = Field(description="Currency of the price, ISO 4217.", pattern=r"^[A-Z]{3}$")
+    account: str | None = Field(
+        None, description="Storage account of this region (azure), where it differs.", pattern=r"^[a-z0-9]{3,24}$"
+    )
+    # Judged by our own rules: pydantic would repeat what it refuses, which may be a secret.
+    credentials: Any = Field(None, description="How this region's bucket is entered: a method, and secrets by {env: NAME}.")
 
 
 class CloudModel(BaseModel):
@@ -47,6 +54,7 @@ class CloudModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    store: StoreModel = Field(StoreModel(), description="What its buckets speak; local folders by default.")
     regions: dict[Name, RegionModel] = Field(description="Regions by the provider's own name.", min_length=1)
 
 
@@ -83,8 +91,10 @@ def load_topology(path: Path) -> Topology:
 def _problems(model: TopologyModel) -> Iterator[Problem]:
     buckets: dict[str, str] = {}
     for cloud, of_cloud in model.clouds.items():
+        yield from store_problems(of_cloud.store, ("clouds", cloud, "store"))
         for region, written in of_cloud.regions.items():
             here = ("clouds", cloud, "regions", region)
+            yield from _store_problems(of_cloud.store, written, here)
             for index, profile in enumerate(written.compute_profiles):
                 if profile not in model.compute_profiles:
                     nearest = did_you_mean(profile, list(model.compute_profiles))
@@ -94,6 +104,14 @@ def _problems(model: TopologyModel) -> Iterator[Problem]:
                 owner = buckets[written.bucket]
                 yield Problem((*here, "bucket"), f"{written.bucket!r} is already the bucket of {owner}")
             buckets.setdefault(written.bucket, f"{cloud}/{region}")
+
+
+def _store_problems(store: StoreModel, written: RegionModel, here: tuple[str, ...]) -> Iterator[Problem]:
+    yield from credential_problems(store, written.credentials, here)
+    if store.kind == "azure" and (written.account or store.account) is None:
+        yield Problem((*here, "account"), "this key is missing: an Azure container lies in a storage account")
+    elif store.kind != "azure" and written.account is not None:
+        yield Problem((*here, "account"), f"only azure has storage accounts, and this store is of kind {store.kind!r}")
 
 
 def _location(model: TopologyModel, cloud: str, region: str, written: RegionModel) -> Location:
@@ -107,4 +125,5 @@ def _location(model: TopologyModel, cloud: str, region: str, written: RegionMode
         compute_profiles={
             name: ComputeProfile(name, **model.compute_profiles[name].model_dump()) for name in written.compute_profiles
         },
+        store=store_access(model.clouds[cloud].store, written.account, written.credentials),
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from mcml_assets.domain.workload import Classification
+from mcml_assets.domain.workload import DEFAULT_RETENTION, Classification
 
 # Names become asset keys, folders, tables and Feast views: one plain form fits all of them.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -137,6 +137,13 @@ class ThresholdsModel(Written):
     )
 
 
+class RetentionModel(Written):
+    """How long snapshots are kept; the current one, the one before, what is served or on legal hold stay in any case."""
+
+    keep_last: int = Field(DEFAULT_RETENTION.keep_last, description="How many of an asset's newest snapshots stay.", gt=0)
+    keep_days: float = Field(DEFAULT_RETENTION.keep_days, description="Days that every snapshot stays.", ge=0)
+
+
 class WorkloadModel(Written):
     """One machine learning use case: the `attributes` of its `defs.yaml`."""
 
@@ -161,6 +168,9 @@ class WorkloadModel(Written):
     serving: ServingModel = Field(description="How predictions are answered.")
     thresholds: ThresholdsModel = Field(
         default_factory=lambda: ThresholdsModel.model_validate({}), description="What its checks are judged by."
+    )
+    retention: RetentionModel = Field(
+        default_factory=lambda: RetentionModel.model_validate({}), description="How long its snapshots are kept."
     )
 
 

@@ -22,6 +22,14 @@ class LocationUnavailable(McmlError):
         self.location = location
 
 
+class CredentialsRejected(LocationUnavailable):
+    """A location answers, but refuses this location's credentials: revoked, expired or insufficient.
+
+    Each location has credentials of its own, so another cloud does the work meanwhile: this is a location that is down
+    for us, until a person renews them. Credentials that were never configured are a `ConfigurationError` instead.
+    """
+
+
 class TransientError(McmlError):
     """The same request may succeed here in a moment: retry in place, with backoff."""
 

@@ -17,6 +17,7 @@ from mcml_assets.domain.errors import CorruptSnapshot
 
 MANIFEST_FORMAT = 1
 DIGEST_ALGORITHM = "sha256"
+SEAL = "sealed_by"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,6 +69,11 @@ class Manifest:
         """Bytes of all files together."""
         return sum(file.size for file in self.files)
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What must stay stored for its sake: its own id, and the digests of its files."""
+        return frozenset({self.snapshot_id, *(file.digest for file in self.files)})
+
     def file(self, path: str) -> SnapshotFile:
         for file in self.files:
             if file.path == path:
@@ -76,7 +82,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The stored form; carries the id, so that a damaged manifest is recognised when read."""
-        return canonical_json({"snapshot_id": self.snapshot_id, **asdict(self)})
+        return _sealed({"snapshot_id": self.snapshot_id, **asdict(self)})
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":
@@ -114,7 +120,7 @@ class Pointer:
     format: int = MANIFEST_FORMAT
 
     def to_json(self) -> bytes:
-        return canonical_json(asdict(self))
+        return _sealed(asdict(self))
 
     @classmethod
     def from_json(cls, data: bytes) -> "Pointer":
@@ -150,11 +156,34 @@ def canonical_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def _sealed(document: dict[str, Any]) -> bytes:
+    """The document with a digest of all its fields.
+
+    A manifest's id covers its content only, and a pointer has none: without a seal one flipped bit could raise an epoch
+    or name another parent, and still be well-formed.
+    """
+    return canonical_json({**document, SEAL: _seal(document)})
+
+
+def _seal(document: dict[str, Any]) -> str | None:
+    """The digest of all fields; None for text that no stored document can hold, half of a surrogate pair."""
+    try:
+        return sha256(canonical_json(document)).hexdigest()
+    except UnicodeEncodeError:
+        return None
+
+
 def _json_object(data: bytes, what: str) -> dict[str, Any]:
+    """The fields that `_sealed` stored, or that were stored before there was a seal."""
     try:
         document = json.loads(data)
     except ValueError as error:
         raise CorruptSnapshot(f"{what} is not readable JSON: {error}") from error
     if not isinstance(document, dict):
         raise CorruptSnapshot(f"{what} is not a JSON object")
-    return cast("dict[str, Any]", document)
+    fields = cast("dict[str, Any]", document)
+    # Another format may be sealed in another way, and is refused for what it is.
+    seal = fields.pop(SEAL, None)
+    if seal is not None and fields.get("format") == MANIFEST_FORMAT and seal != _seal(fields):
+        raise CorruptSnapshot(f"{what} is damaged: its fields are not those that were stored")
+    return fields

@@ -6,11 +6,52 @@ which workload lives where is `domain/workload.py`'s.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
+from typing import Literal, get_args
 
 from mcml_assets.domain.errors import ConfigurationError
+
+StoreKind = Literal["local", "s3", "gcs", "azure"]
+STORE_KINDS: tuple[StoreKind, ...] = get_args(StoreKind)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """A secret by the name of the environment variable that holds it.
+
+    It is resolved where a store is opened and nowhere else, so no topology, event, error or `repr` can show a secret.
+    """
+
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How one location's store is entered: a method of its kind, and the values that the method needs.
+
+    `none` is the method of a local folder. Which methods a kind has, and which values they take, is said in
+    `configuration/store_access.py`.
+    """
+
+    method: str = "none"
+    values: Mapping[str, str | SecretReference] = field(default_factory=dict[str, str | SecretReference])
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAccess:
+    """Which protocol a location's bucket speaks, where it answers, and how it is entered.
+
+    `endpoint` is None at the provider's own address; `allow_http` permits an endpoint without TLS, as on loopback;
+    `account` is the storage account that holds an Azure container, None elsewhere.
+    """
+
+    kind: StoreKind = "local"
+    endpoint: str | None = None
+    allow_http: bool = False
+    account: str | None = None
+    credentials: Credentials = field(default_factory=Credentials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +68,7 @@ class ComputeProfile:
 class Location:
     """One region of one cloud: the unit of placement, of failure, and the partition key.
 
-    `egress_price` is what one GiB leaving this location costs, in `currency`.
+    `egress_price` is what one GiB leaving this location costs, in `currency`. `store` says how its bucket is reached.
     """
 
     cloud: str
@@ -37,6 +78,7 @@ class Location:
     egress_price: Decimal
     currency: str
     compute_profiles: Mapping[str, ComputeProfile]
+    store: StoreAccess = field(default_factory=StoreAccess)
 
     @property
     def key(self) -> str:

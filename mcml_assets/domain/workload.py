@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.retention import Retention
 from mcml_assets.domain.topology import Location, did_you_mean
 
 
@@ -184,6 +185,9 @@ class Thresholds:
     min_improvement: float
 
 
+DEFAULT_RETENTION = Retention(keep_last=5, keep_days=30)
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """One machine learning use case, declared once in its `defs.yaml` and run wherever it is placed.
@@ -212,6 +216,7 @@ class Workload:
     serving: Serving
     thresholds: Thresholds
     directory: Path
+    retention: Retention = DEFAULT_RETENTION
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:

@@ -54,6 +54,12 @@ class Endpoints(dg.ConfigurableResource):
 
         return LocalEndpointPlatform(self.settings).status(endpoint_name(workload.name, location))
 
+    def kept_packages(self, workload: Workload, location: str) -> frozenset[str]:
+        """The model snapshots that an endpoint serves, is to serve, or keeps for rollback; asks nobody to start anything."""
+        from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - only collections need it
+
+        return LocalEndpointPlatform(self.settings).kept_packages(endpoint_name(workload.name, location))
+
     def edge_address(self, workload: Workload, jurisdiction: str) -> str:
         """Where callers of this jurisdiction send their requests."""
         from mcml_assets.serving.client import workload_url  # noqa: PLC0415 - only `traffic_route` needs it

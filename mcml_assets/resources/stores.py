@@ -6,11 +6,14 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.configuration.topology import load_topology
+from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import Workload
 from mcml_assets.snapshots.store import SnapshotStore
+from mcml_assets.snapshots.workers import MIB, ReplicationLimits
 
 
 class CloudStores(dg.ConfigurableResource):
@@ -37,8 +40,20 @@ class CloudStores(dg.ConfigurableResource):
 
         Raises `ConfigurationError` for an unknown location, `LocationUnavailable` once the bucket does not answer.
         """
+        where = self.topology.location(location)
+        price = EgressPrice(where.egress_price, where.currency)
+        return SnapshotStore(self.bucket(location), workload.name, noun, price)
+
+    def bucket(self, location: str) -> ObjectStore:
+        """The bucket of a location. Raises `ConfigurationError` for an unknown one."""
         # Only runs that touch a store pay for its client.
         from mcml_assets.clouds.registry import open_store, provision  # noqa: PLC0415
 
         provision(self.topology, self.settings)
-        return SnapshotStore(open_store(self.topology.location(location), self.settings), workload.name, noun)
+        return open_store(self.topology.location(location), self.settings)
+
+    @property
+    def limits(self) -> ReplicationLimits:
+        """What one copy may use on this machine."""
+        settings = self.settings
+        return ReplicationLimits(settings.replication_memory_mib * MIB, settings.replication_concurrency)

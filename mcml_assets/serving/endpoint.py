@@ -20,6 +20,7 @@ from mcml_assets.serving.instance import Instance, start_instance
 from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
 from mcml_assets.serving.local_platform import REFUSALS, read_manifest_file
 from mcml_assets.serving.manifest import PACKAGE_MOUNT, WantedEndpoint, read_manifest
+from mcml_assets.serving.outage import planned_outage
 from mcml_assets.serving.package import read_package
 from mcml_assets.serving.ports import HOST
 from mcml_assets.serving.processes import ask_to_end, is_alive, kill
@@ -61,6 +62,7 @@ class Endpoint:
     def __init__(self, name: str, folder: DataPlaneFolder) -> None:
         self.name = name
         self.folder = folder
+        self.dark = planned_outage(folder.faults, name.partition("@")[2])
         self.wanted: WantedEndpoint | None = None
         self.answering: WantedEndpoint | None = None
         self.serving: WatchedServer | None = None
@@ -228,6 +230,9 @@ class Endpoint:
             self._note(revision, EndpointState.STOPPED, f"the server (pid {server.instance.process.pid}) died", now)
             return
         server.take_answer(now, PROBE_EVERY_SECONDS, pool)
+        if self.dark():
+            # It refuses because an outage was planned, and is not to be taken for hung, now or right after.
+            server.unanswered = min(server.unanswered, UNANSWERED_FAILED)
         if server.unanswered >= UNANSWERED_KILLED:
             kill(server.instance.process)
             self.serving = None

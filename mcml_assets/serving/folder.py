@@ -24,6 +24,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Literal
 
+from mcml_assets.clouds.fault_plan import faults_allowed
 from mcml_assets.configuration.settings import Settings
 
 EndpointFile = Literal["wanted", "answering", "former", "status", "ended", "logs"]
@@ -40,14 +41,19 @@ LOG_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class DataPlaneFolder:
-    """Paths under `<home>/data_plane`; an endpoint's name is `workload@cloud/region`."""
+    """Paths under `<home>/data_plane`; an endpoint's name is `workload@cloud/region`.
+
+    `faults` is the platform's fault plan, beside the folder; None where no faults may be set.
+    """
 
     path: Path
+    faults: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "DataPlaneFolder":
         """The folder of these settings, absolute, since processes are recognised by it."""
-        return cls(settings.data_plane_folder.resolve())
+        faults = settings.faults_file.resolve() if faults_allowed(settings) else None
+        return cls(settings.data_plane_folder.resolve(), faults)
 
     def endpoint(self, kind: EndpointFile, name: str) -> Path:
         """The file of one kind for one endpoint."""

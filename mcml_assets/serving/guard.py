@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from mcml_assets.serving.problem import PROBLEM_MEDIA_TYPE, Problem
+from mcml_assets.serving.problem import OUTAGE, PROBLEM_MEDIA_TYPE, Problem
 
 MAX_BODY_BYTES = 1024 * 1024
 # Headers that KServe may see: those of CloudEvents and of binary tensors would switch to protocols we do not speak.
@@ -25,11 +25,21 @@ def problem_response(problem: Problem) -> Response:
 
 
 class Guard:
-    """Bounds the body, drops headers that switch protocols, adds who answers, and contains failures."""
+    """Bounds the body, drops headers that switch protocols, adds who answers, and contains failures.
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], answered_by: dict[str, str]) -> None:
+    `dark` says whether the location is to be taken for dark now: then every request is refused, the probes of the edge
+    among them, so that the edge turns to another location with this very request.
+    """
+
+    def __init__(
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        answered_by: dict[str, str],
+        dark: Callable[[], bool],
+    ) -> None:
         self.app = app
         self.headers = [(name.encode(), value.encode()) for name, value in answered_by.items()]
+        self.dark = dark
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
@@ -45,6 +55,10 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", ()), *self.headers]}
             await send(message)
 
+        if self.dark():
+            problem = Problem(503, OUTAGE, "this location is dark: an outage was planned")
+            await problem_response(problem)(scope, receive, send_named)
+            return
         headers = [(name, value) for name, value in scope["headers"] if name in PASSED_HEADERS]
         length = dict(headers).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:

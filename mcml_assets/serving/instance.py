@@ -51,6 +51,8 @@ def start_instance(wanted: WantedEndpoint, port: int, folder: DataPlaneFolder) -
     # Given again, an argument replaces the manifest's, which is for a container.
     command += ["--host", HOST, "--port", str(port), "--termination-log", str(ended)]
     command += ["--data-plane", str(folder.path), "--revision", wanted.revision]
+    if folder.faults is not None:
+        command += ["--fault-plan", str(folder.faults)]
     environment = {name: os.environ[name] for name in PASSED_ENVIRONMENT if name in os.environ}
     process = spawn(command, environment | dict(wanted.environment), folder.endpoint("logs", wanted.name))
     return Instance(process, wanted.name, port, wanted.version, wanted.digest, wanted.revision)

@@ -91,6 +91,13 @@ class EndpointPlatform(Protocol):
         """The manifest that answered before the present one, for rollback; None when there was none."""
         ...
 
+    def kept_packages(self, name: str) -> frozenset[str]:
+        """The digests of the packages that are wanted, answer, or answered before and are kept for rollback.
+
+        Raises `ConfigurationError` when it cannot be told, so that nobody takes an unknown package for an unneeded one.
+        """
+        ...
+
     def wait_ready(self, name: str, digest: str, timeout: float) -> EndpointStatus:
         """Wait until the endpoint answers with the package of this digest (or is cold with it, where cold is wanted).
 

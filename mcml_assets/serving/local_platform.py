@@ -78,6 +78,11 @@ class LocalEndpointPlatform:
         """The manifest that answered before the present one; see `EndpointPlatform.former`."""
         return read_manifest_file(self.folder, "former", name)
 
+    def kept_packages(self, name: str) -> frozenset[str]:
+        """The digests of the packages that are needed here; see `EndpointPlatform.kept_packages`."""
+        manifests = (read_manifest_file(self.folder, kind, name) for kind in ("wanted", "answering", "former"))
+        return frozenset(read_manifest(manifest).digest for manifest in manifests if manifest is not None)
+
     def wait_ready(self, name: str, digest: str, timeout: float) -> EndpointStatus:
         """Wait until the endpoint answers with this package; see `EndpointPlatform.wait_ready`."""
         deadline = time.monotonic() + timeout

@@ -161,7 +161,7 @@ class FixedRepository(ModelRepositoryExtension):
 class ProblemServer(RESTServer):
     """KServe's REST server on one interface, without lines per request, with problems for refusals."""
 
-    def __init__(self, model: EntityModel, host: str, port: int) -> None:
+    def __init__(self, model: EntityModel, host: str, port: int, dark: Callable[[], bool]) -> None:
         repository = ModelRepository()
         repository.update(model)
         super().__init__(
@@ -175,6 +175,7 @@ class ProblemServer(RESTServer):
         self.config.host = host
         self.config.access_log = False
         self.model = model
+        self.dark = dark
 
     def create_application(self) -> None:
         """KServe's application, then our handlers in place of its own, which would send exceptions' texts."""
@@ -186,14 +187,17 @@ class ProblemServer(RESTServer):
             "x-mcml-model-version": str(served.package.description.version),
             "x-mcml-digest": served.digest,
         }
-        kserve_app.add_middleware(Guard, answered_by=answered_by)
+        kserve_app.add_middleware(Guard, answered_by=answered_by, dark=self.dark)
 
 
-def serve(served: Served, *, host: str, port: int) -> None:
-    """Answer until SIGTERM or SIGINT, then finish what is under way (at most `GRACE_SECONDS`)."""
+def serve(served: Served, *, host: str, port: int, dark: Callable[[], bool]) -> None:
+    """Answer until SIGTERM or SIGINT, then finish what is under way (at most `GRACE_SECONDS`).
+
+    Requests are refused while `dark` says that the location is.
+    """
     for noisy in ("kserve", "kserve.trace", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    ProblemServer(EntityModel(served), host, port).run()
+    ProblemServer(EntityModel(served), host, port, dark).run()
 
 
 def _speak_problems(app: FastAPI, model: EntityModel) -> None:

@@ -10,6 +10,7 @@ UNKNOWN_ENTITY = "urn:mcml:unknown-entity"
 FEATURES_UNAVAILABLE = "urn:mcml:features-unavailable"
 NOT_ROUTED = "urn:mcml:not-routed"
 NO_LOCATION = "urn:mcml:no-location-answers"
+OUTAGE = "urn:mcml:planned-outage"
 
 
 @dataclass(frozen=True, slots=True)

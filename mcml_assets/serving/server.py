@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError, ModelRejected, ObjectNotFound, TransientError
 from mcml_assets.serving.folder import write_atomically
+from mcml_assets.serving.outage import planned_outage
 from mcml_assets.serving.package import check_golden, load_model, read_package
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     )
     from mcml_assets.serving.model_server import serve  # noqa: PLC0415 - KServe, 1 s: a refused package never needs it
 
-    serve(served, host=options.host, port=options.port)
+    serve(served, host=options.host, port=options.port, dark=planned_outage(options.fault_plan, options.location))
     return 0
 
 
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--termination-log", type=Path, help="file for the reason of a refusal")
+    parser.add_argument("--fault-plan", type=Path, help="file of planned faults, whose outages the server obeys")
     # By these two a controller recognises a server that another one started; the server itself needs neither.
     parser.add_argument("--data-plane", type=Path, help="folder of the data plane that the server belongs to")
     parser.add_argument("--revision", help="revision of the manifest that the server runs")

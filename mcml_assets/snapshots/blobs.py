@@ -3,13 +3,21 @@
 What a set of blobs means is `store.py`'s business.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from hashlib import file_digest, sha256
+from itertools import islice
 from pathlib import Path
 
 from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.domain.errors import CorruptSnapshot, ObjectNotFound
 from mcml_assets.domain.snapshot import DIGEST_ALGORITHM, SnapshotFile
+from mcml_assets.snapshots.workers import run_all
+
+# Fits a core's cache, so that the digest reads what was just read or is just to be written; larger ones were slower.
+TRANSFER_CHUNK = 1024 * 1024
+# Above so many files a listing, which names 1,000 per request, is cheaper than asking for each.
+ASK_EACH_UP_TO = 32
+LISTED_PER_WANTED = 10
 
 
 class Blobs:
@@ -17,11 +25,11 @@ class Blobs:
 
     def __init__(self, store: ObjectStore, workload: str) -> None:
         self._store = store
-        self._folder = f"{workload}/blobs/{DIGEST_ALGORITHM}"
+        self.folder = f"{workload}/blobs/{DIGEST_ALGORITHM}"
 
     def key(self, digest: str) -> str:
         """Where the blob with this hex digest is stored."""
-        return f"{self._folder}/{digest[:2]}/{digest}"
+        return f"{self.folder}/{digest[:2]}/{digest}"
 
     def holds(self, file: SnapshotFile) -> bool:
         """Whether the blob is stored with its full size; its content is not read."""
@@ -30,14 +38,42 @@ class Blobs:
         except ObjectNotFound:
             return False
 
+    def held(self, files: Collection[SnapshotFile], concurrency: int, tick: Callable[[], object]) -> frozenset[str]:
+        """The digests of those files whose blobs are stored with their full size; no content is read.
+
+        `tick` is called every second.
+        """
+        held: set[str] = set()
+        wanted = {self.key(file.digest): file for file in files}
+        if len(wanted) > ASK_EACH_UP_TO:
+            # Bounded, because much more may be stored than is asked for; the rest is asked for one by one.
+            last = ""
+            listing = list(islice(self._store.list(self.folder), LISTED_PER_WANTED * len(wanted)))
+            for meta in listing:
+                if meta.key in wanted and wanted[meta.key].size == meta.size:
+                    held.add(wanted[meta.key].digest)
+                last = meta.key
+            complete = len(listing) < LISTED_PER_WANTED * len(wanted)
+            wanted = {} if complete else {key: file for key, file in wanted.items() if key > last}
+            tick()
+
+        def ask(file: SnapshotFile) -> None:
+            if self.holds(file):
+                held.add(file.digest)
+
+        run_all(ask, wanted.values(), concurrency=concurrency, tick=tick)
+        return frozenset(held)
+
     def write(self, file: SnapshotFile, chunks: Iterator[bytes], origin: str) -> None:
         """Store the blob, unless `chunks` turn out to be other bytes than `file` says.
 
         Raises `CorruptSnapshot` in that case, before any reader could see them; `origin` says in the message whose
         bytes they were.
         """
-        # The comparison ends the stream, and an interrupted put shows nothing: so nothing wrong is ever stored.
-        self._store.put(self.key(file.digest), compared(file, chunks, origin))
+        checked = compared(file, chunks, origin)
+        # The comparison ends the stream, and an interrupted put shows nothing: so nothing wrong is ever stored. A small
+        # blob is compared first and takes one request, whatever the store.
+        self._store.put(self.key(file.digest), b"".join(checked) if file.size <= TRANSFER_CHUNK else checked)
 
     def read(self, file: SnapshotFile) -> Iterator[bytes]:
         """The blob in chunks; the last one is followed by `CorruptSnapshot` when they were not what `file` says."""
@@ -46,12 +82,22 @@ class Blobs:
     def stored(self, file: SnapshotFile) -> Iterator[bytes]:
         """The stored bytes in chunks, not compared with anything. Raises `CorruptSnapshot` when there are none."""
         try:
-            return self._store.stream(self.key(file.digest))
+            return self._store.stream(self.key(file.digest), TRANSFER_CHUNK)
         except ObjectNotFound:
             raise CorruptSnapshot(
                 f"{self._store.location}: {file.path!r} is missing; expected {DIGEST_ALGORITHM} {file.digest}, "
                 f"{file.size} bytes, found nothing"
             ) from None
+
+    def stored_digest(self, file: SnapshotFile) -> str | None:
+        """The digest of the bytes that are stored as this blob, None when there are none."""
+        digest = sha256()
+        try:
+            for chunk in self.stored(file):
+                digest.update(chunk)
+        except CorruptSnapshot:
+            return None
+        return digest.hexdigest()
 
 
 def describe(path: str, source: Path) -> SnapshotFile:
@@ -62,14 +108,22 @@ def describe(path: str, source: Path) -> SnapshotFile:
 
 
 def compared(file: SnapshotFile, chunks: Iterator[bytes], origin: str) -> Iterator[bytes]:
-    """Pass `chunks` on, and raise `CorruptSnapshot` after the last if their digest is not the file's."""
+    """Pass `chunks` on, and raise `CorruptSnapshot` after the last if their digest is not the file's.
+
+    It is raised at once when there are more bytes than there should be: what is too long must not fill memory or disk.
+    """
     digest, size = sha256(), 0
     for chunk in chunks:
         digest.update(chunk)
         size += len(chunk)
+        if size > file.size:
+            raise _damaged(file, origin, f"more than {file.size} bytes")
         yield chunk
     if size != file.size or digest.hexdigest() != file.digest:
-        raise CorruptSnapshot(
-            f"{origin}: {file.path!r} is damaged; expected {DIGEST_ALGORITHM} {file.digest}, {file.size} bytes, "
-            f"found {digest.hexdigest()}, {size} bytes"
-        )
+        raise _damaged(file, origin, f"{digest.hexdigest()}, {size} bytes")
+
+
+def _damaged(file: SnapshotFile, origin: str, found: str) -> CorruptSnapshot:
+    return CorruptSnapshot(
+        f"{origin}: {file.path!r} is damaged; expected {DIGEST_ALGORITHM} {file.digest}, {file.size} bytes, found {found}"
+    )

@@ -2,24 +2,28 @@
 
 Nothing is ever changed in place. A commit writes blobs first, the manifest next and the `current` pointer last, by a
 conditional put that carries the epoch: so a crash between any two writes leaves the former snapshot readable, and the
-same commit, run again, writes only what is missing. What a manifest means is `domain/snapshot.py`'s business, copying
-between locations `replication.py`'s.
+same commit, run again, writes only what is missing. A stored manifest is a promise that its blobs are stored, which
+`intents.py` keeps against collections. What a manifest means is `domain/snapshot.py`'s business, copying between
+locations `replication.py`'s.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 from mcml_assets.clouds.chunks import file_chunks
-from mcml_assets.clouds.interfaces import ObjectStore
+from mcml_assets.clouds.counted import CountedStore
+from mcml_assets.clouds.interfaces import ObjectMeta, ObjectStore
+from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.errors import CorruptSnapshot, ObjectNotFound, PreconditionFailed
 from mcml_assets.domain.snapshot import Manifest, Pointer, SnapshotFile, check_path
 from mcml_assets.snapshots.blobs import Blobs, describe
-from mcml_assets.snapshots.pointer import CurrentPointer
+from mcml_assets.snapshots.intents import WorkloadActivity
+from mcml_assets.snapshots.pointer import CurrentPointer, PointerVersion
+from mcml_assets.snapshots.workers import DEFAULT_LIMITS, MemoryBudget, ReplicationLimits, run_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +53,27 @@ class Mismatch:
 class SnapshotStore:
     """The snapshots of one asset of one workload in one bucket.
 
-    Every method raises `LocationUnavailable` when the bucket does not answer.
+    `price` is what bytes cost that leave the location, None where nobody knows. Every method raises
+    `LocationUnavailable` when the bucket does not answer.
     """
 
-    def __init__(self, store: ObjectStore, workload: str, asset: str) -> None:
-        self._store = store
+    def __init__(self, store: ObjectStore, workload: str, asset: str, price: EgressPrice | None = None) -> None:
+        self._store = CountedStore(store)
         self._folder = f"{workload}/{asset}"
-        self.blobs = Blobs(store, workload)
-        self.pointer = CurrentPointer(store, f"{self._folder}/current.json")
+        self.price = price
+        self.blobs = Blobs(self._store, workload)
+        self.activity = WorkloadActivity(self._store, workload)
+        self.pointer = CurrentPointer(self._store, f"{self._folder}/current.json")
 
     @property
     def location(self) -> str:
         """The key of the location these snapshots are in."""
         return self._store.location
+
+    @property
+    def requests(self) -> int:
+        """How many requests were made of the bucket through this object."""
+        return self._store.requests
 
     def current_pointer(self) -> Pointer | None:
         """The pointer to the current snapshot, None before the first. Raises `CorruptSnapshot` if it is unreadable."""
@@ -107,20 +119,25 @@ class SnapshotStore:
         producer: str,
         created_at: str,
         annotations: Mapping[str, Any] | None = None,
+        limits: ReplicationLimits = DEFAULT_LIMITS,
+        verify: bool = False,
     ) -> Commit:
         """Store a snapshot and make it the current one; the other arguments are the manifest's fields.
 
         `files` maps each path in the snapshot to a local file, which is stored unless the workload has its bytes
         already, or to a file of an earlier snapshot, which is reused by its digest without being read.
 
-        A snapshot that is current already stays, and the first manifest stored for an id keeps its provenance.
+        A snapshot that is current already stays, and the first manifest stored for an id keeps its provenance. What a
+        stored manifest promises is not asked for again; with `verify` every blob that is there is read, and written anew
+        if it is damaged.
 
         Raises `StaleEpoch` when the pointer carries a newer epoch; `PreconditionFailed` when another writer moved the
         pointer to another snapshot since this commit began; `CorruptSnapshot` when a reused file is not stored, a local
-        file changes while it is read, or a path leads out of the snapshot.
+        file changes while it is read, or a path leads out of the snapshot; `TransientError` when a collection took this
+        commit for dead, because it stood still for minutes.
         """
         former = self.pointer.read_as(epoch)
-        described = {path: self._described(path, source) for path, source in files.items()}
+        described = _described(files, limits)
         manifest = Manifest(
             files=tuple(sorted(described.values())),
             schema={table: dict(columns) for table, columns in tables_schema.items()},
@@ -133,10 +150,67 @@ class SnapshotStore:
             created_at=created_at,
             annotations=dict(annotations or {}),
         )
-        written = [described[path].size for path, source in files.items() if self._store_file(described[path], source)]
-        stored = self.write_manifest(manifest)
-        moved = self.pointer.move(stored.snapshot_id, epoch, former)
-        return Commit(stored, len(written), len(files) - len(written), sum(written), moved)
+        if former is not None and former.names(manifest.snapshot_id, epoch) and not verify:
+            return Commit(self._readable(manifest), 0, len(files), 0, moved_pointer=False)
+        sources = {described[path].digest: source for path, source in files.items() if isinstance(source, Path)}
+        with self.activity.writing(manifest.needs) as intent:
+            stored, promised = self.promises(manifest.snapshot_id, former)
+            unique = {file.digest: file for file in manifest.files}
+            held = self.held(unique.values(), promised, limits, intent.keep, verify=verify)
+            missing = [file for digest, file in unique.items() if digest not in held]
+            budget = MemoryBudget(limits.memory_bytes)
+
+            def write(file: SnapshotFile) -> None:
+                with budget.reserved_for(file):
+                    self._store_file(file, sources.get(file.digest))
+
+            run_all(write, missing, concurrency=limits.concurrency, tick=intent.keep)
+            intent.confirm()
+            stored = stored or self.write_manifest(manifest)
+            moved = self.pointer.move(stored.snapshot_id, epoch, former)
+        written = sum(file.size for file in missing)
+        return Commit(stored, len(missing), len(files) - len(missing), written, moved)
+
+    def promises(self, snapshot_id: str, former: PointerVersion | None) -> tuple[Manifest | None, frozenset[str]]:
+        """The manifest of this snapshot if it is stored already, and the digests of all blobs that are known to be stored.
+
+        They are those of that manifest or, without it, of the snapshot that `former` names. To be asked after an intent
+        was stored: then no collection removes them.
+        """
+        for known in (snapshot_id, former.pointer.snapshot_id if former else snapshot_id):
+            try:
+                manifest = self.manifest(known)
+            except (ObjectNotFound, CorruptSnapshot):
+                continue
+            return manifest if known == snapshot_id else None, frozenset(file.digest for file in manifest.files)
+        return None, frozenset()
+
+    def held(
+        self,
+        files: Collection[SnapshotFile],
+        promised: Collection[str],
+        limits: ReplicationLimits,
+        keep: Callable[[], object],
+        *,
+        verify: bool,
+    ) -> frozenset[str]:
+        """The digests of those files that need not be written, because they are promised, or found with their size.
+
+        With `verify` nothing is taken for granted: what is found is read, and counts only if its digest is right. `keep` is
+        called every second.
+        """
+        if not verify:
+            known = {file.digest for file in files if file.digest in promised}
+            return self.blobs.held([file for file in files if file.digest not in known], limits.concurrency, keep) | known
+        found = self.blobs.held(files, limits.concurrency, keep)
+        sound: set[str] = set()
+        run_all(
+            lambda file: sound.add(file.digest) if self.blobs.stored_digest(file) == file.digest else None,
+            [file for file in files if file.digest in found],
+            concurrency=limits.concurrency,
+            tick=keep,
+        )
+        return frozenset(sound)
 
     def fetch(self, manifest: Manifest, folder: Path) -> dict[str, Path]:
         """Download a snapshot's files into `folder` and return where each is, by its path in the snapshot.
@@ -154,7 +228,13 @@ class SnapshotStore:
 
     def verify(self, manifest: Manifest) -> tuple[Mismatch, ...]:
         """Read all stored bytes of a snapshot and return the files that are not what the manifest promises."""
-        found = {file.digest: self._stored_digest(file) for file in manifest.files}
+        found: dict[str, str | None] = {}
+
+        def read(file: SnapshotFile) -> None:
+            found[file.digest] = self.blobs.stored_digest(file)
+
+        unique = {file.digest: file for file in manifest.files}
+        run_all(read, unique.values(), concurrency=DEFAULT_LIMITS.concurrency)
         return tuple(
             Mismatch(self.location, file.path, file.digest, found[file.digest])
             for file in manifest.files
@@ -176,30 +256,43 @@ class SnapshotStore:
                 self._store.put(key, manifest.to_json())
         return manifest
 
+    def stored_snapshots(self) -> tuple[str, ...]:
+        """The ids of all snapshots whose manifests are stored, the current one among them."""
+        return _ids(self._store.list(f"{self._folder}/manifests"))
+
+    def held_snapshots(self) -> tuple[str, ...]:
+        """The ids of the snapshots that are on legal hold."""
+        return _ids(self._store.list(f"{self._folder}/holds"))
+
+    def get_hold(self, snapshot_id: str) -> bytes:
+        """The stored hold on a snapshot; `holds.py` knows what it says. Raises `ObjectNotFound`."""
+        return self._store.get(self._hold_key(snapshot_id))
+
+    def put_hold(self, snapshot_id: str, data: bytes) -> None:
+        """Store a hold on a snapshot."""
+        self._store.put(self._hold_key(snapshot_id), data)
+
+    def delete_hold(self, snapshot_id: str) -> None:
+        """Remove the hold on a snapshot."""
+        self._store.delete(self._hold_key(snapshot_id))
+
+    def _hold_key(self, snapshot_id: str) -> str:
+        return f"{self._folder}/holds/{snapshot_id}.json"
+
     def _manifest_key(self, snapshot_id: str) -> str:
         return f"{self._folder}/manifests/{snapshot_id}.json"
 
-    def _described(self, path: str, source: Path | SnapshotFile) -> SnapshotFile:
-        check_path(path)
-        return replace(source, path=path) if isinstance(source, SnapshotFile) else describe(path, source)
+    def _readable(self, manifest: Manifest) -> Manifest:
+        """The stored manifest of this snapshot; stored anew where it is lost or unreadable."""
+        try:
+            return self.manifest(manifest.snapshot_id)
+        except (ObjectNotFound, CorruptSnapshot):
+            return self.write_manifest(manifest)
 
-    def _store_file(self, file: SnapshotFile, source: Path | SnapshotFile) -> bool:
-        """Whether the file had to be written."""
-        if self.blobs.holds(file):
-            return False
-        if isinstance(source, SnapshotFile):
+    def _store_file(self, file: SnapshotFile, source: Path | None) -> None:
+        if source is None:
             raise CorruptSnapshot(f"{self.location}: {file.path!r} was to be reused, but no whole blob {file.digest} is stored")
         self.blobs.write(file, file_chunks(source), "local file that changed while it was read")
-        return True
-
-    def _stored_digest(self, file: SnapshotFile) -> str | None:
-        digest = sha256()
-        try:
-            for chunk in self.blobs.stored(file):
-                digest.update(chunk)
-        except CorruptSnapshot:
-            return None
-        return digest.hexdigest()
 
     def _download(self, file: SnapshotFile, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -212,6 +305,22 @@ class SnapshotStore:
             except BaseException:
                 Path(part.name).unlink(missing_ok=True)
                 raise
+
+
+def _described(files: Mapping[str, Path | SnapshotFile], limits: ReplicationLimits) -> dict[str, SnapshotFile]:
+    described: dict[str, SnapshotFile] = {}
+
+    def describe_one(path: str) -> None:
+        check_path(path)
+        source = files[path]
+        described[path] = replace(source, path=path) if isinstance(source, SnapshotFile) else describe(path, source)
+
+    run_all(describe_one, files, concurrency=limits.concurrency)
+    return described
+
+
+def _ids(objects: Iterable[ObjectMeta]) -> tuple[str, ...]:
+    return tuple(meta.key.rpartition("/")[2].removesuffix(".json") for meta in objects)
 
 
 def _is_file(path: Path, file: SnapshotFile) -> bool:

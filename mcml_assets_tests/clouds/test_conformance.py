@@ -19,7 +19,7 @@ AWKWARD_KEYS = [
     "a/ümläut/日本/é",
     "a/e\u0301 is two characters",
     "a/?query&x=1;y~z!$'()*,:@",
-    '.hidden/[b]{c}|^`<>"\\',
+    '.hidden/[b]{c}|^`<>"x',
 ]
 
 
@@ -138,7 +138,7 @@ def test_awkward_keys_round_trip(store: ObjectStore):
     assert keys(store, "") == []
 
 
-@pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "a/../b", "./a", "a/\x00", "a\nb"])
+@pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "a/../b", "./a", "a/b.", "a/\\b", "a/\x00", "a\nb"])
 def test_keys_that_could_mean_another_object_are_refused(store: ObjectStore, key: str):
     """A key that is not in its plainest form is refused instead of being taken for another one."""
     for act in (store.get, store.delete, lambda k: store.put(k, b"1"), lambda k: store.put_if_absent(k, b"1")):
@@ -218,18 +218,19 @@ def test_of_many_threads_exactly_one_wins(store: ObjectStore):
     racers = 8
     start = Barrier(racers)
 
-    def race(number: int, etag: str | None) -> int | None:
-        content = str(number).encode()
+    def race(content: bytes, etag: str | None) -> bytes | None:
         start.wait()
         try:
             store.put_if_absent("race", content) if etag is None else store.put_if_match("race", content, etag)
         except PreconditionFailed:
             return None
-        return number
+        return content
 
     with ThreadPoolExecutor(racers) as pool:
         etag = None
-        for _ in range(15):
-            winners = [number for number in pool.map(race, range(racers), [etag] * racers) if number is not None]
-            assert [str(number).encode() for number in winners] == [store.get("race")]
+        for lap in range(15):
+            # As a pointer with its time, no content is ever written twice: S3 takes equal contents for one version.
+            contents = [b"%d of lap %d" % (number, lap) for number in range(racers)]
+            winners = [content for content in pool.map(race, contents, [etag] * racers) if content is not None]
+            assert winners == [store.get("race")]
             etag = store.head("race").etag

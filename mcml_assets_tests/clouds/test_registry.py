@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from shutil import rmtree
@@ -11,7 +12,7 @@ import pytest
 from mcml_assets.clouds.registry import open_store, provision
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, LocationUnavailable
-from mcml_assets.domain.topology import Location, Topology
+from mcml_assets.domain.topology import Credentials, Location, StoreAccess, Topology
 
 
 def location(key: str) -> Location:
@@ -80,11 +81,39 @@ def test_a_damaged_record_makes_no_bucket(settings: Settings, damage: bytes):
     assert not (settings.clouds_folder / "aws").exists()
 
 
-def test_an_unknown_cloud_is_a_configuration_error(tmp_path: Path):
-    """A profile that no code can serve is refused with the profile, the location and what is known."""
-    settings = Settings(home=tmp_path / "home", profile="moon")
-    with pytest.raises(ConfigurationError, match=r"profile 'moon' cannot open aws/eu-west-2.*'local'"):
-        open_store(location("aws/eu-west-2"), settings)
+@pytest.mark.parametrize(
+    ("access", "loaded", "not_loaded"),
+    [
+        (StoreAccess("local"), "obstore", ("boto3", "google.cloud.storage", "azure")),
+        (StoreAccess("s3", credentials=Credentials("keys")), "obstore", ("boto3", "google.cloud.storage", "azure", "dagster")),
+        (StoreAccess("azure", account="mcml"), "obstore", ("boto3", "google.cloud.storage", "azure.identity", "dagster")),
+        (
+            StoreAccess("gcs", credentials=Credentials("key_file")),
+            "google.cloud.storage",
+            ("boto3", "obstore", "azure", "dagster"),
+        ),
+    ],
+    ids=lambda value: value.kind if isinstance(value, StoreAccess) else "",
+)
+def test_opening_a_store_loads_its_own_client_only(access: StoreAccess, loaded: str, not_loaded: tuple[str, ...]):
+    """A location's kind, not its cloud's name, says which client is loaded, and nothing is asked of anybody."""
+    probe = (
+        "import sys\nfrom decimal import Decimal\nfrom mcml_assets.clouds.registry import open_store\n"
+        "from mcml_assets.configuration.settings import Settings\nfrom mcml_assets.domain.topology import *\n"
+        f"place = Location('moon', 'crater', 'UK', 'bucket', Decimal(0), 'USD', {{}}, {access!r})\n"
+        "assert open_store(place, Settings()).location == 'moon/crater'\n"
+        f"print({loaded!r} in sys.modules, [name for name in {not_loaded!r} if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "True []"
+
+
+def test_only_local_buckets_are_provisioned(settings: Settings):
+    """Buckets of clouds on the network are made with the rest of their infrastructure, never by the platform."""
+    remote = replace(location("aws/eu-west-2"), store=StoreAccess("s3"))
+    mixed = Topology("mixed", {remote.key: remote, "gcp/europe-west2": location("gcp/europe-west2")})
+    assert provision(mixed, settings) == ("gcp/mcml-europe-west2",)
+    assert provision(Topology("remote", {remote.key: remote}), settings) == ()
 
 
 def test_the_registry_loads_no_sdk():

@@ -8,6 +8,7 @@ import pytest
 from mcml_assets.configuration.settings import TOPOLOGIES
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.topology import Credentials, SecretReference, StoreAccess
 
 SOUND = """\
 compute_profiles:
@@ -51,6 +52,98 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, old: str, new: str, lin
     with pytest.raises(ConfigurationError) as raised:
         load_topology(file)
     assert f"{file}:{line}: {told}" in str(raised.value).splitlines()
+
+
+REMOTE = """\
+compute_profiles:
+  small: {cpu: 1, memory_gib: 1}
+clouds:
+  aws:
+    store: {kind: s3, endpoint: "https://s3.example.com"}
+    regions:
+      eu-west-2: &region
+        jurisdiction: UK
+        bucket: one
+        compute_profiles: [small]
+        egress_price: 0.09
+        currency: USD
+        credentials:
+          method: keys
+          access_key_id: {env: LONDON_KEY}
+          secret_access_key: {env: LONDON_SECRET}
+  azure:
+    store: {kind: azure, endpoint: "http://127.0.0.1:15002/{account}", allow_http: true, account: mcmleurope}
+    regions:
+      uksouth:
+        <<: *region
+        bucket: two
+        account: mcmluk
+        credentials: {method: key, account_key: {env: UKSOUTH_KEY}}
+  gcp:
+    regions:
+      europe-west2:
+        <<: *region
+        bucket: three
+        credentials: null
+"""
+PASTED = "wJalrXUtnFEMIK7MDENG"
+KEYS = f"{AWS}.credentials"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "told"),
+    [
+        ("{env: LONDON_SECRET}", PASTED, 16, f"{KEYS}.secret_access_key: a secret must not be written here"),
+        ("{env: LONDON_KEY}", PASTED, 15, f"{KEYS}.access_key_id: a secret must not be written here"),
+        ("{env: LONDON_KEY}", f"{{value: {PASTED}}}", 15, f"{KEYS}.access_key_id: must be {{env: NAME}}, with the name"),
+        ("{env: LONDON_KEY}", f"{{env: {PASTED}}}", 15, f"{KEYS}.access_key_id: must be {{env: NAME}}, with the name"),
+        ("secret_access_key:", "secret_acess_key:", 16, f"{KEYS}.secret_acess_key: unknown key of method 'keys'; did you mean"),
+        ("          access_key_id: {env: LONDON_KEY}\n", "", 13, f"{KEYS}.access_key_id: this key is missing"),
+        ("method: keys", "method: key", 14, f"{KEYS}.method: unknown method of a store of kind 's3'; did you mean 'keys'?"),
+        ("kind: s3", "kind: s4", 5, "clouds.aws.store.kind: unknown value 's4'; did you mean 's3'?"),
+        ("kind: s3", "kind: gcs", 14, f"{KEYS}.method: unknown method of a store of kind 'gcs'"),
+        ("https://s3", "http://s3", 5, "clouds.aws.store.endpoint: has no TLS: write https, or allow_http: true"),
+        ("https://s3", f"https://me:{PASTED}@s3", 5, "clouds.aws.store.endpoint: must not carry credentials"),
+        ("https://s3.example.com", PASTED, 5, "clouds.aws.store.endpoint: must be an address such as"),
+        ("kind: s3,", "kind: local,", 5, "clouds.aws.store.endpoint: a local store has no endpoint"),
+        ("kind: s3,", "kind: s3, account: mcml,", 5, "clouds.aws.store.account: only azure has storage accounts"),
+        ("{method: key, account_key: {env: UKSOUTH_KEY}}", PASTED, 24, "credentials: must be a mapping with a method"),
+        ("{method: key, account_key: {env: UKSOUTH_KEY}}", "null", 24, "credentials: this key is missing: a store"),
+        ("credentials: null", f"credentials: {PASTED}", 30, "credentials: a local store takes no credentials"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_store_is_told_and_no_secret(tmp_path: Path, old: str, new: str, line: int, told: str) -> None:
+    """A wrong store or credential is told with its line and key, and a secret that was written is never repeated."""
+    file = tmp_path / "lab.yaml"
+    assert old in REMOTE
+    file.write_text(REMOTE.replace(old, new, 1))
+    with pytest.raises(ConfigurationError) as raised:
+        load_topology(file)
+    assert any(said.startswith(f"{file}:{line}: ") and told in said for said in str(raised.value).splitlines())
+    assert PASTED not in str(raised.value)
+
+
+def test_an_azure_location_needs_an_account(tmp_path: Path) -> None:
+    """A container without a storage account is told at the region that lacks one."""
+    file = tmp_path / "lab.yaml"
+    file.write_text(REMOTE.replace(", account: mcmleurope", "").replace("        account: mcmluk\n", ""))
+    with pytest.raises(ConfigurationError, match=r"azure\.regions\.uksouth\.account: this key is missing"):
+        load_topology(file)
+
+
+def test_a_topology_says_how_each_store_is_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kind, address and account come from the cloud, credentials from the region, and secrets stay names."""
+    monkeypatch.setenv("LONDON_SECRET", PASTED)
+    file = tmp_path / "lab.yaml"
+    file.write_text(REMOTE)
+    topology = load_topology(file)
+    london = topology.location("aws/eu-west-2").store
+    keys = {"access_key_id": SecretReference("LONDON_KEY"), "secret_access_key": SecretReference("LONDON_SECRET")}
+    assert london == StoreAccess("s3", "https://s3.example.com", False, None, Credentials("keys", keys))
+    azure = topology.location("azure/uksouth").store
+    assert (azure.endpoint, azure.allow_http, azure.account) == ("http://127.0.0.1:15002/mcmluk", True, "mcmluk")
+    assert topology.location("gcp/europe-west2").store == StoreAccess()
+    assert PASTED not in repr(topology)
 
 
 def test_a_missing_topology_is_told(tmp_path: Path) -> None:

@@ -138,6 +138,24 @@ def test_damage_is_refused_or_harmless(manifest: Manifest, data: st.DataObject):
     assert read.snapshot_id == manifest.snapshot_id
 
 
+def test_every_flipped_bit_is_noticed():
+    """A bit that flips anywhere in a stored pointer or manifest, in its epoch or its provenance as well, is noticed."""
+    pointer = Pointer("a1" * 32, 13, "2026-01-01T00:00:00+00:00", "b2" * 32)
+    for document, read in ((pointer.to_json(), Pointer.from_json), (a_manifest("a").to_json(), Manifest.from_json)):
+        for bit in range(len(document) * 8):
+            damaged = bytearray(document)
+            damaged[bit // 8] ^= 1 << bit % 8
+            with pytest.raises(CorruptSnapshot):
+                read(bytes(damaged))
+
+
+def test_what_was_stored_before_there_was_a_seal_is_read():
+    """A pointer or manifest without a seal is read by its other marks."""
+    pointer, manifest = Pointer("a1" * 32, 13, "2026-01-01T00:00:00+00:00"), a_manifest("a")
+    assert Pointer.from_json(canonical_json(asdict(pointer))) == pointer
+    assert Manifest.from_json(stored(manifest)) == manifest
+
+
 @given(st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()))
 @example(b"")
 @example(b"null")
@@ -146,6 +164,7 @@ def test_damage_is_refused_or_harmless(manifest: Manifest, data: st.DataObject):
 @example(b'{"format":1,"snapshot_id":7,"epoch":1,"committed_at":"","previous":null}')
 @example(b'{"format":1,"files":[7]}')
 @example(b"\xff\xfe")
+@example(b'{"format":1,"sealed_by":"","epoch":"\\ud800"}')
 def test_what_is_no_manifest_is_refused(data: bytes):
     """Bytes that are no manifest or pointer are refused as corrupt, by no other error."""
     for read in (Manifest.from_json, Pointer.from_json):

@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from mcml_assets.clouds.fault_plan import clear_fault, set_fault
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import (
     ConfigurationError,
@@ -23,10 +25,13 @@ from mcml_assets.domain.errors import (
     TransientError,
     UnknownEntity,
 )
+from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.route import plan_route
+from mcml_assets.domain.topology import Topology
 from mcml_assets.serving.client import predict
 from mcml_assets.serving.data_plane import data_plane_state, edge_url, ensure_data_plane, stop_data_plane
 from mcml_assets.serving.edge.envoy import is_edge
+from mcml_assets.serving.endpoint import PROBE_EVERY_SECONDS, UNANSWERED_KILLED
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.instance import find_instances
 from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
@@ -214,6 +219,30 @@ def test_a_hanging_server_loses_no_request(shop: Shop, platform: LocalEndpointPl
         until(lambda: status(platform, PRIMARY).state is EndpointState.READY, "ready again")
     assert seen.lost == []
     wait_for_edge(shop)
+
+
+def test_a_planned_outage_is_seen_at_the_edge_within_a_second(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """A cloud that is set dark answers no more, the standby does at once; its server is left alone, and is back after."""
+    cloud, before = PRIMARY.partition("/")[0], status(platform, PRIMARY).pid
+    topology = Topology("local", {placed.key: placed.location for placed in shop.workload.locations})
+    now = datetime.now(UTC)
+    outage = Fault(cloud, FaultKind.OUTAGE, now, now + timedelta(seconds=60))
+    with traffic(shop.settings) as seen:
+        until(lambda: seen.locations[-1:] == [PRIMARY], "the primary answers")
+        set_fault(outage, topology, shop.settings)
+        until(lambda: seen.locations[-1] == WARM, "the standby answers", seconds=1)
+        asked = len(seen.locations)
+        until(lambda: status(platform, PRIMARY).state is EndpointState.FAILED, "the outage is noticed")
+        # Longer than a server may hang before it is killed: a dark location's server is to be found again.
+        time.sleep(UNANSWERED_KILLED * PROBE_EVERY_SECONDS)
+        assert set(seen.locations[asked:]) == {WARM}
+        direct = httpx.get(f"{status(platform, PRIMARY).address}/v2/models/shop/ready", trust_env=False)
+        assert (direct.status_code, direct.json()["type"]) == (503, "urn:mcml:planned-outage")
+        clear_fault(outage.id, shop.settings)
+        until(lambda: seen.locations[-1] == PRIMARY, "the primary answers again")
+    assert seen.lost == []
+    until(lambda: status(platform, PRIMARY).state is EndpointState.READY, "ready again")
+    assert status(platform, PRIMARY).pid == before
 
 
 def test_a_killed_controller_is_replaced_without_a_restart(shop: Shop, platform: LocalEndpointPlatform) -> None:

@@ -53,12 +53,15 @@ def test_a_commit_is_read_back(store: MemoryStore, tmp_path: Path):
 
 
 def test_blobs_are_first_and_the_pointer_is_last(store: MemoryStore, tmp_path: Path):
-    """A commit writes the missing blobs, then the manifest, then the pointer, each once, and nothing else."""
+    """A commit writes the missing blobs, then the manifest, then the pointer, each once, all under an intent."""
     counting = CountingStore(store)
     commit(snapshots(counting), FORMER, tmp_path)
     counting.written.clear()
     committed = commit(snapshots(counting), NEXT, tmp_path)
-    *blobs, manifest, pointer = counting.written
+    intent, *blobs, confirmed, manifest, pointer, removed = counting.written
+    assert intent.startswith("retail/intents/")
+    assert intent == confirmed == removed
+    assert list(store.list("retail/intents")) == []
     assert sorted(blobs) == sorted([blob(b"changed"), blob(b"new")])
     assert manifest == f"retail/landing/manifests/{committed.manifest.snapshot_id}.json"
     assert pointer == "retail/landing/current.json"
@@ -86,7 +89,7 @@ def test_a_file_of_a_former_snapshot_is_reused_without_its_bytes(store: MemorySt
 
 
 def test_reusing_what_is_not_stored_is_refused(store: MemoryStore, tmp_path: Path):
-    """A file to be reused whose blob is missing or short is refused with its path, and nothing is committed."""
+    """A file to be reused whose blob is missing is refused with its path, as is a short one when all is verified."""
     target = snapshots(store)
     former = commit(target, FORMER, tmp_path).manifest
     missing = SnapshotFile("x", 3, "0" * 64)
@@ -94,7 +97,7 @@ def test_reusing_what_is_not_stored_is_refused(store: MemoryStore, tmp_path: Pat
         commit(target, {"part-1": missing}, tmp_path)
     store.put(blob(b"kept"), b"ke")
     with pytest.raises(CorruptSnapshot, match="'part-1'"):
-        commit(target, {"part-1": former.file("kept")}, tmp_path)
+        commit(target, {"part-1": former.file("kept")}, tmp_path, verify=True)
     assert target.current() == former
 
 
@@ -135,18 +138,18 @@ def test_a_crash_after_any_write_leaves_a_readable_store(tmp_path: Path, applied
     first_commit = len(counting.written)
     commit(snapshots(counting), NEXT, tmp_path)
     writes = len(counting.written) - first_commit
-    assert writes == 4
+    assert writes == 7
     for survived in range(writes):
         store = MemoryStore("aws/eu-west-2")
         commit(snapshots(store), FORMER, tmp_path)
         with pytest.raises(Crash):
             commit(snapshots(CrashingStore(store, survived, applied=applied)), NEXT, tmp_path)
         done = survived + applied
-        assert current_contents(snapshots(store)) == (NEXT if done == writes else FORMER)
+        assert current_contents(snapshots(store)) == (NEXT if done >= writes - 1 else FORMER)
         resumed = CountingStore(store)
         finished = commit(snapshots(resumed), NEXT, tmp_path)
-        assert len(resumed.written) == writes - done
-        assert finished.moved_pointer == (done < writes)
+        assert finished.written_files == len([key for key in resumed.written if "/blobs/" in key]) == min(2, max(0, 3 - done))
+        assert finished.moved_pointer == (done < writes - 1)
         assert current_contents(snapshots(store)) == NEXT
 
 
@@ -313,14 +316,17 @@ def test_verify_names_every_bad_file(store: MemoryStore, tmp_path: Path):
 
 
 def test_committing_again_heals_what_was_lost(store: MemoryStore, tmp_path: Path):
-    """A commit of the current snapshot restores a missing or short blob and an unreadable manifest."""
+    """A verified commit of the current snapshot restores missing, short and damaged blobs, any commit the manifest."""
     target = snapshots(store)
     manifest = commit(target, FORMER, tmp_path).manifest
     store.delete(blob(b"one"))
     store.put(blob(b"two"), b"t")
+    store.put(blob(b"kept"), flipped(b"kept"))
     store.put(f"retail/landing/manifests/{manifest.snapshot_id}.json", b"{")
-    again = commit(target, FORMER, tmp_path)
-    assert (again.written_files, again.reused_files, again.moved_pointer) == (2, 1, False)
+    commit(target, FORMER, tmp_path)
+    assert target.current() == manifest
+    again = commit(target, FORMER, tmp_path, verify=True)
+    assert (again.written_files, again.reused_files, again.moved_pointer) == (3, 0, False)
     assert current_contents(target) == FORMER
 
 

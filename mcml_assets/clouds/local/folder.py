@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
 from time import time
 from uuid import uuid4
@@ -32,12 +33,12 @@ def opened(folder: Path) -> Iterator[int]:
 @contextmanager
 def opened_below(root: int, path: str) -> Iterator[int]:
     """A descriptor of the folder `path` below `root`, made where it is missing, durably."""
-    descriptor = os.dup(root)
     try:
-        for part in filter(None, path.split("/")):
-            child = _open_or_make(descriptor, part)
-            os.close(descriptor)
-            descriptor = child
+        # In one step where it is there already, as it is for all but the first write.
+        descriptor = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=root)
+    except FileNotFoundError:
+        descriptor = _made_below(root, path)
+    try:
         yield descriptor
     finally:
         os.close(descriptor)
@@ -53,9 +54,10 @@ def staged(root: int, chunks: Iterable[bytes]) -> Iterator[tuple[int, str]]:
     with opened_below(root, STAGING) as folder:
         _remove_abandoned(folder)
         try:
-            with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder), "wb") as file:
-                file.writelines(chunks)
-                file.flush()
+            # Unbuffered: chunks are large, and a buffer would copy them once more.
+            with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder), "wb", buffering=0) as file:
+                for chunk in chunks:
+                    _write_whole(file, chunk)
                 os.fsync(file.fileno())
             yield folder, name
         finally:
@@ -108,6 +110,27 @@ def _remove_abandoned(staging: int) -> None:
         with suppress(FileNotFoundError):  # its writer was alive after all, and finished
             if time() - os.stat(name, dir_fd=staging).st_mtime > ABANDONED_AFTER_SECONDS:
                 os.unlink(name, dir_fd=staging)
+
+
+def _write_whole(file: FileIO, chunk: bytes) -> None:
+    # One write takes at most 2 GiB, and may take less.
+    written = file.write(chunk)
+    while written < len(chunk):
+        written += file.write(memoryview(chunk)[written:])
+
+
+def _made_below(root: int, path: str) -> int:
+    """A descriptor of a folder of which some part is missing."""
+    descriptor = os.dup(root)
+    try:
+        for part in path.split("/"):
+            child = _open_or_make(descriptor, part)
+            os.close(descriptor)
+            descriptor = child
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _open_or_make(parent: int, name: str) -> int:

@@ -1,7 +1,8 @@
 """A bucket of the local cloud: a folder, with the conditional writes and the outages of a real one.
 
-Reads are obstore's. Writes are ours, because obstore's local client has no conditional update and makes a missing bucket
-anew. Its etag (inode, microsecond of the last change, size) becomes a true version by how `folder.py` stamps files.
+Small reads are obstore's. Streams are ours, because obstore's are slow here; and writes, because its local client has
+no conditional update and makes a missing bucket anew. Its etag (inode, microsecond of the last change, size) becomes a
+true version by how `folder.py` stamps files.
 Imports obstore: import this module only where a store is opened.
 """
 
@@ -10,12 +11,13 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from urllib.parse import unquote
 
 from obstore.store import LocalStore as LocalClient
 
-from mcml_assets.clouds.chunks import Source, file_chunks
+from mcml_assets.clouds.chunks import CHUNK_SIZE, Source, file_chunks
 from mcml_assets.clouds.interfaces import ObjectMeta
 from mcml_assets.clouds.local import folder
 from mcml_assets.clouds.obstore_store import ObstoreStore
@@ -37,6 +39,18 @@ class LocalStore(ObstoreStore):
     def __init__(self, location: str, bucket: Path) -> None:
         super().__init__(location, partial(LocalClient, bucket))
         self._bucket = bucket
+
+    def stream(self, key: str, chunk_size: int = CHUNK_SIZE) -> Iterator[bytes]:
+        """The object in chunks of about `chunk_size` bytes. Raises `ObjectNotFound`, at once."""
+        # Three times as fast as through obstore, which hands every chunk from thread to thread.
+        with self.translated(key):
+            try:
+                file = FileIO(self._bucket / self.path(key))
+            except OSError as error:
+                if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+                    raise FileNotFoundError(key) from error
+                raise
+        return self._read(key, file, chunk_size)
 
     def put(self, key: str, data: bytes | Path | Iterator[bytes]) -> ObjectMeta:
         """Write or replace the object; readers see the old or the new content, never a part of it.
@@ -118,6 +132,11 @@ class LocalStore(ObstoreStore):
             with folder.opened_below(root, parent) as target:
                 folder.publish(staging, staged_name, target, name)
             return self.head(key)
+
+    def _read(self, key: str, file: FileIO, chunk_size: int) -> Iterator[bytes]:
+        with file, self.translated(key):
+            while chunk := file.read(chunk_size):
+                yield chunk
 
     def _found(self, key: str) -> ObjectMeta | None:
         try:

@@ -1,0 +1,169 @@
+"""Jobs that care for what is stored, over all workloads and locations; when they run is in `schedules.py`.
+
+One location that does not answer keeps no other from its turn. Which files are read or removed is decided in
+`snapshots/scrub.py` and `snapshots/retention.py`; the workloads are read when a job runs, not when it is loaded.
+"""
+
+from collections.abc import Generator, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from mcml_assets.declaration import asset_key
+from mcml_assets.domain.errors import CorruptSnapshot, McmlError
+from mcml_assets.domain.snapshot import Manifest
+from mcml_assets.domain.workload import Workload
+from mcml_assets.resources.endpoints import Endpoints
+from mcml_assets.resources.stores import CloudStores
+from mcml_assets.snapshots.retention import Collected, collect
+from mcml_assets.snapshots.scrub import ScrubReport, scrub
+
+DEFS = Path(__file__).parent / "defs"
+CHECK = "integrity"
+CHECKED = ("raw_data", "feature_snapshot", "model")
+
+
+@dg.op(out={}, description="Reads a share of what every location stores, and reports `integrity` of every asset there.")
+def scrub_locations(context: dg.OpExecutionContext, stores: CloudStores) -> Iterator[dg.AssetCheckEvaluation]:
+    """Fails, after all locations had their turn, when a file is corrupt that no current snapshot names.
+
+    The results belong to the run: of runless ones Dagster keeps one per check and partition, and refuses the second.
+    """
+    stray: list[str] = []
+    for workload, location in _placed(stores):
+        stray += yield from scrub_location(context, stores, workload, location)
+    if stray:
+        raise dg.Failure("files of former snapshots are corrupt:\n" + "\n".join(stray), allow_retries=False)
+
+
+@dg.op(description="Removes, in every location, snapshots past their retention and files that nothing needs.")
+def collect_locations(context: dg.OpExecutionContext, stores: CloudStores, endpoints: Endpoints) -> None:
+    """Fails, after all locations had their turn, when one could not be collected; the next day's run tries again."""
+    problems: list[str] = []
+    for workload, location in _placed(stores):
+        try:
+            done = _collect(stores, endpoints, workload, location)
+        except McmlError as error:
+            problems.append(f"{workload.name} in {location}: {type(error).__name__}: {error}")
+            continue
+        context.log.info(
+            "%s in %s: removed %d snapshots and %d files (%d bytes); %d snapshots and %d files (%d bytes) stay",
+            workload.name, location, done.removed_snapshots, done.removed_blobs, done.removed_bytes,
+            done.kept_snapshots, done.kept_blobs, done.kept_bytes,
+        )  # fmt: skip
+    if problems:
+        raise dg.Failure("nothing was removed where it was not safe:\n" + "\n".join(problems), allow_retries=False)
+
+
+@dg.job(description="Compares stored bytes with their digests, so that decay is found before a copy is needed.")
+def integrity_scrub() -> None:
+    """One op over all locations: its cost is reading, and a run for each would cost more than that."""
+    scrub_locations()
+
+
+@dg.job(description="Applies every workload's retention, and removes what crashed writers left.")
+def collection() -> None:
+    """One op over all locations."""
+    collect_locations()
+
+
+def scrub_location(
+    context: dg.OpExecutionContext, stores: CloudStores, workload: Workload, location: str
+) -> Generator[dg.AssetCheckEvaluation, None, list[str]]:
+    """Scrub one workload in one location, yield its checks, and return what is corrupt but in no current snapshot."""
+    manifests: dict[str, Manifest] = {}
+    try:
+        for noun in CHECKED:
+            try:
+                manifest = stores.snapshots(workload, location, noun).current()
+            except CorruptSnapshot as error:
+                yield _result(context, workload, noun, location, passed=False, metadata={"problem": str(error)})
+                continue
+            if manifest is not None:
+                manifests[noun] = manifest
+        others = [placed.key for placed in workload.placement_of(location).locations if placed.key != location]
+        report = scrub(
+            stores.bucket(location), workload.name, list(manifests.values()), [stores.bucket(key) for key in others],
+            days=stores.settings.scrub_days,
+        )  # fmt: skip
+    except McmlError as error:
+        # What cannot be read is not sound, whatever the reason.
+        for noun in CHECKED:
+            metadata = {"problem": str(error), "error": type(error).__name__}
+            yield _result(context, workload, noun, location, passed=False, metadata=metadata)
+        return []
+    for noun, manifest in manifests.items():
+        yield _judge(context, stores, workload, noun, location, manifest, report)
+    named = frozenset().union(*(manifest.needs for manifest in manifests.values()))
+    return [f"{workload.name} in {location}: {finding}" for finding in report.findings if finding.digest not in named]
+
+
+def _judge(
+    context: dg.OpExecutionContext,
+    stores: CloudStores,
+    workload: Workload,
+    noun: str,
+    location: str,
+    manifest: Manifest,
+    report: ScrubReport,
+) -> dg.AssetCheckEvaluation:
+    findings = [str(finding) for finding in report.findings if finding.digest in manifest.needs]
+    read_whole = False
+    if not findings and not _passed_last(context, workload, noun, location):
+        # A sample that is sound does not clear what failed: only all of it does.
+        read_whole = True
+        try:
+            findings = [str(mismatch) for mismatch in stores.snapshots(workload, location, noun).verify(manifest)]
+        except McmlError as error:
+            findings = [str(error)]
+    metadata = {
+        "snapshot": manifest.snapshot_id[:12],
+        "corrupt_files": len(findings),
+        "read_whole": read_whole,
+        "scrubbed_files": report.blobs,
+        "scrubbed_bytes": report.bytes,
+        "scrubbed_share": report.shelves / 256,
+        "oldest_reading": report.oldest.isoformat(timespec="seconds"),
+        "report": dg.MetadataValue.md("\n".join(f"- {line}" for line in findings) or "No difference."),
+    }
+    return _result(context, workload, noun, location, passed=not findings, metadata=metadata)
+
+
+def _passed_last(context: dg.OpExecutionContext, workload: Workload, noun: str, location: str) -> bool:
+    key = dg.AssetCheckKey(asset_key(workload, noun), CHECK)
+    infos = context.instance.event_log_storage.get_asset_check_partition_info([key], partition_keys=[location])
+    statuses = {info.partition_key: info.latest_execution_status for info in infos}
+    status = statuses.get(location)
+    return status is not None and status.value == "SUCCEEDED"
+
+
+def _result(
+    context: dg.OpExecutionContext, workload: Workload, noun: str, location: str, *, passed: bool, metadata: dict[str, Any]
+) -> dg.AssetCheckEvaluation:
+    level, word = ("INFO", "passed") if passed else ("ERROR", "failed")
+    context.log.log(level, f"{workload.name}/{noun} in {location}: {CHECK} {word}")
+    return dg.AssetCheckEvaluation(
+        asset_key=asset_key(workload, noun), check_name=CHECK, passed=passed, metadata=metadata, partition=location
+    )
+
+
+def _collect(stores: CloudStores, endpoints: Endpoints, workload: Workload, location: str) -> Collected:
+    return collect(
+        stores.bucket(location),
+        workload.name,
+        workload.retention,
+        needed=endpoints.kept_packages(workload, location),
+        grace=timedelta(hours=stores.settings.collection_grace_hours),
+    )
+
+
+def _placed(stores: CloudStores) -> Iterator[tuple[Workload, str]]:
+    from mcml_assets.configuration.workload import load_workloads  # noqa: PLC0415 - only when a job runs
+
+    # A workload that cannot be read shows as such in the UI; its files are left alone.
+    workloads, _ = load_workloads(DEFS, stores.topology)
+    for workload in workloads:
+        for placed in workload.locations:
+            yield workload, placed.key

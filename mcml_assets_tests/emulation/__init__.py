@@ -1,0 +1,1 @@
+"""Tests of the emulated profile: its servers, its strict GCS, and who may enter."""

@@ -4,7 +4,6 @@ import dagster as dg
 
 from mcml_assets.asset_checks.partitioned import partitioned_check
 from mcml_assets.declaration import asset_key
-from mcml_assets.domain.acting import initial_acting
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.workload import Workload
 from mcml_assets.partitions import by_location
@@ -30,8 +29,8 @@ def _build_parity(workload: Workload, noun: str, origin: str) -> dg.AssetChecksD
     )
     def parity(context: dg.AssetCheckExecutionContext, stores: CloudStores) -> dg.AssetCheckResult:
         location = context.partition_key
-        acting = initial_acting(workload.placement_of(location))
         try:
+            acting = stores.acting(workload, workload.placement_of(location).jurisdiction)
             here = stores.snapshots(workload, location, noun).current_pointer()
             there = stores.snapshots(workload, acting.location, origin).current_pointer()
         except McmlError as error:

@@ -8,7 +8,6 @@ from mcml_assets.assets.failures import typed_failures
 from mcml_assets.assets.model import held_package
 from mcml_assets.automation import ACTING_TAG, when_upstream_published
 from mcml_assets.declaration import asset_key, declared
-from mcml_assets.domain.acting import initial_acting
 from mcml_assets.domain.errors import ObjectNotFound
 from mcml_assets.domain.workload import Workload
 from mcml_assets.features.repositories import repositories_folder
@@ -40,11 +39,11 @@ def build_endpoint(workload: Workload) -> dg.AssetsDefinition:
         """
         location = context.partition_key
         placed = workload.placed(location)
-        acting = initial_acting(workload.placement_of(location))
-        if location == acting.location:
-            context.instance.add_run_tags(context.run.run_id, {ACTING_TAG: str(acting.epoch)})
         began = monotonic()
         with typed_failures():
+            acting = stores.acting(workload, workload.placement_of(location).jurisdiction)
+            if location == acting.location:
+                context.instance.add_run_tags(context.run.run_id, {ACTING_TAG: str(acting.epoch)})
             manifest = stores.snapshots(workload, location, "model").current()
             if manifest is None:
                 raise ObjectNotFound(f"{location} holds no model of {workload.name} yet")

@@ -14,7 +14,7 @@ from mcml_assets.assets.copying import CopyConfig, copy_here
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.automation import ACTING_TAG, when_upstream_published
 from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
-from mcml_assets.domain.acting import Acting, computes_features, initial_acting
+from mcml_assets.domain.acting import Acting, computes_features
 from mcml_assets.domain.errors import ContractViolation, McmlError, ObjectNotFound
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import FeatureView, Workload
@@ -46,11 +46,11 @@ def build_feature_snapshot(workload: Workload) -> dg.AssetsDefinition:
         """
         location = context.partition_key
         placement = workload.placement_of(location)
-        acting = initial_acting(placement)
-        if location == acting.location:
-            context.instance.add_run_tags(context.run.run_id, {ACTING_TAG: str(acting.epoch)})
         began = monotonic()
         with typed_failures():
+            acting = stores.acting(workload, placement.jurisdiction)
+            if location == acting.location:
+                context.instance.add_run_tags(context.run.run_id, {ACTING_TAG: str(acting.epoch)})
             raw = _raw_data(workload, stores, location)
             found = (
                 None if computes_features(placement, acting, location) else _computed(workload, stores, location, acting, raw)

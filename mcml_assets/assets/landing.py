@@ -16,7 +16,7 @@ from mcml_assets.assets.failures import typed_failures
 from mcml_assets.assets.source import seen_source
 from mcml_assets.automation import when_missing_or_on_cron
 from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
-from mcml_assets.domain.acting import Acting, initial_acting
+from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ContractViolation
 from mcml_assets.domain.snapshot import Manifest, SnapshotFile
 from mcml_assets.domain.workload import Source, Workload
@@ -85,8 +85,8 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
         snapshot stays current.
         """
         jurisdiction = context.partition_key
-        acting = initial_acting(workload.placement(jurisdiction))
         with typed_failures(), TemporaryDirectory() as scratch:
+            acting = stores.acting(workload, jurisdiction)
             snapshots = stores.snapshots(workload, acting.location, "landing")
             found = _look(workload, jurisdiction, snapshots, Path(scratch))
             for source in workload.sources:

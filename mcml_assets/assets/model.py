@@ -6,7 +6,6 @@ from mcml_assets.assets.copying import CopyConfig, copy_here
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.automation import when_upstream_published
 from mcml_assets.declaration import asset_key, declared, published
-from mcml_assets.domain.acting import initial_acting
 from mcml_assets.domain.errors import ModelRejected, ObjectNotFound
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import Workload
@@ -33,7 +32,7 @@ def build_model(workload: Workload) -> dg.AssetsDefinition:
         """
         location = context.partition_key
         with typed_failures():
-            acting = initial_acting(workload.placement_of(location))
+            acting = stores.acting(workload, workload.placement_of(location).jurisdiction)
             source = stores.snapshots(workload, acting.location, "training_run")
             manifest = source.current()
             if manifest is None:

@@ -7,7 +7,6 @@ import dagster as dg
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.automation import when_acting_location_published
 from mcml_assets.declaration import asset_key, declared, now
-from mcml_assets.domain.acting import initial_acting
 from mcml_assets.domain.errors import LocationUnavailable, ObjectNotFound, TransientError
 from mcml_assets.domain.route import Route, plan_route
 from mcml_assets.domain.workload import Role, Workload
@@ -37,8 +36,8 @@ def build_traffic_route(workload: Workload) -> dg.AssetsDefinition:
         """
         jurisdiction = context.partition_key
         placement = workload.placement(jurisdiction)
-        acting = initial_acting(placement)
         with typed_failures():
+            acting = stores.acting(workload, jurisdiction)
             model = stores.snapshots(workload, acting.location, "model").current()
             if model is None:
                 raise ObjectNotFound(f"{acting.location} holds no model of {workload.name} yet")

@@ -17,7 +17,7 @@ from mcml_assets.assets.failures import typed_failures
 from mcml_assets.assets.feature_snapshot import feast_repository, snapshot_watermark
 from mcml_assets.automation import when_acting_location_published
 from mcml_assets.declaration import asset_key, code_version, declared, now, published
-from mcml_assets.domain.acting import Acting, initial_acting
+from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ModelRejected, ObjectNotFound
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import Workload
@@ -101,7 +101,7 @@ def build_training_run(workload: Workload) -> dg.AssetsDefinition:
 
 
 def _inputs(workload: Workload, stores: CloudStores, jurisdiction: str) -> Inputs:
-    acting = initial_acting(workload.placement(jurisdiction))
+    acting = stores.acting(workload, jurisdiction)
     features = stores.snapshots(workload, acting.location, "feature_snapshot").current()
     if features is None:
         raise ObjectNotFound(f"{acting.location} has published no features of {workload.name} yet")

@@ -9,6 +9,7 @@ from pydantic import Field
 from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.configuration.topology import load_topology
+from mcml_assets.domain.acting import Acting, initial_acting
 from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import Workload
@@ -34,6 +35,10 @@ class CloudStores(dg.ConfigurableResource):
     @cached_property
     def topology(self) -> Topology:
         return load_topology(Path(self.topology_file))
+
+    def acting(self, workload: Workload, jurisdiction: str) -> Acting:
+        """Who does the jurisdiction's work now, and the epoch under which it writes."""
+        return initial_acting(workload.placement(jurisdiction))
 
     def snapshots(self, workload: Workload, location: str, noun: str) -> SnapshotStore:
         """The snapshots of one asset of a workload in one location.

@@ -5,10 +5,10 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench lock clean
+.PHONY: help install emulators dev test check bench bench-checks lock clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 # The stamp makes a warm start cheap: nothing is installed again until the lock or the project file changes.
 $(VENV)/.installed: requirements.lock pyproject.toml
@@ -47,6 +47,9 @@ check: install ## Lint, format, types and layers
 
 bench: install ## Measure against peers; writes build/bench/spine.json
 	$(BIN)/python -m mcml_assets_tests.benchmarks.spine
+
+bench-checks: install ## Measure the checks against other tools; writes build/bench/checks.json
+	$(BIN)/python -m mcml_assets_tests.benchmarks.checks
 
 lock: install ## Resolve requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade --group dev pyproject.toml --output-file requirements.lock

@@ -12,8 +12,9 @@ ACTING_TAG = "mcml/acting"
 _C = dg.AutomationCondition
 
 # A check that failed in an earlier run holds its dependants back; one that is about to run again does not. Without the
-# second half a location's chain would be split into a run per asset, a tick apart.
-_UPSTREAM_CHECKS_HOLD = ~_C.any_deps_match(_C.any_checks_match(_C.check_failed()) & ~_C.will_be_requested())
+# second half a location's chain would be split into a run per asset, a tick apart. A check that does not block, such as
+# `drift`, warns people and holds nothing.
+_UPSTREAM_CHECKS_HOLD = ~_C.any_deps_match(_C.any_checks_match(_C.check_failed(), blocking_only=True) & ~_C.will_be_requested())
 
 
 def when_missing_or_on_cron(cron: str) -> dg.AutomationCondition:

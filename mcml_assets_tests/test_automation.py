@@ -29,8 +29,9 @@ class Platform:
     def __init__(self) -> None:
         self.dead: set[str] = set()
         self.corrupt: set[str] = set()
+        self.drifted: set[str] = set()
         self.instance = dg.DagsterInstance.ephemeral()
-        self.definitions = dg.Definitions(assets=self._assets(), asset_checks=[self._integrity()])
+        self.definitions = dg.Definitions(assets=self._assets(), asset_checks=[self._integrity(), self._drift()])
         self.cursor: dg.AutomationConditionEvaluationCursor | None = None  # type: ignore[name-defined]
 
     def tick(self, at: datetime | None = None) -> dict[str, list[str]]:
@@ -93,6 +94,13 @@ class Platform:
             return dg.AssetCheckResult(passed=context.partition_key not in self.corrupt)
 
         return integrity
+
+    def _drift(self) -> dg.AssetChecksDefinition:
+        @partitioned_check(dg.AssetKey("feature_snapshot"), "drift", "features are as learnt", LOCATIONS, blocking=False)
+        def drift(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(passed=context.partition_key not in self.drifted)
+
+        return drift
 
 
 @pytest.fixture
@@ -170,6 +178,14 @@ def test_a_failed_check_holds_back_only_its_location(platform: Platform) -> None
     platform.settle()
     published = platform.instance.get_materialized_partitions(dg.AssetKey("feature_snapshot"))
     assert published == {*UK, *EU} - {UK[1]}
+
+
+def test_a_check_that_only_warns_holds_nothing_back(platform: Platform) -> None:
+    """Drifted features are told to people; the location trains, serves and takes new data as before."""
+    platform.drifted.update([*UK, *EU])
+    assert sorted(requests_of(platform.settle(), "endpoint")) == sorted([*UK, *EU])
+    platform.run(["landing"], "UK")
+    assert sorted(requests_of(platform.settle(), "endpoint")) == sorted(UK)
 
 
 def test_a_mended_location_catches_up_with_the_next_landing(platform: Platform) -> None:

@@ -20,15 +20,15 @@ def partitioned_check_spec(
 
 
 def partitioned_check(
-    asset: dg.AssetKey, name: str, description: str, partitions: dg.PartitionsDefinition
+    asset: dg.AssetKey, name: str, description: str, partitions: dg.PartitionsDefinition, *, blocking: bool = True
 ) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
-    """Decorator of a blocking check that runs after the asset, and can be run again by itself."""
+    """Decorator of a check that runs after the asset, and can be run again by itself; it blocks unless told otherwise."""
 
     def declare(function: Callable[..., Any]) -> dg.AssetChecksDefinition:
         with _preview_accepted():
-            return dg.asset_check(asset=asset, name=name, description=description, blocking=True, partitions_def=partitions)(
-                function
-            )
+            return dg.asset_check(
+                asset=asset, name=name, description=description, blocking=blocking, partitions_def=partitions
+            )(function)
 
     return declare
 

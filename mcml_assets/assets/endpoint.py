@@ -5,7 +5,6 @@ from time import monotonic
 import dagster as dg
 
 from mcml_assets.assets.failures import typed_failures
-from mcml_assets.assets.model import held_package
 from mcml_assets.automation import ACTING_TAG, when_upstream_published
 from mcml_assets.declaration import asset_key, declared
 from mcml_assets.domain.errors import ObjectNotFound
@@ -13,6 +12,7 @@ from mcml_assets.domain.workload import Workload
 from mcml_assets.features.repositories import repositories_folder
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.endpoints import Endpoints
+from mcml_assets.resources.packages import held_package
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.serving.manifest import endpoint_name, inference_service
 

@@ -10,8 +10,9 @@ from mcml_assets.domain.errors import ModelRejected, ObjectNotFound
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import Workload
 from mcml_assets.partitions import by_location, jurisdiction_to_locations
+from mcml_assets.resources.packages import held_package
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.serving.package import ModelPackage, check_golden, load_model, read_package
+from mcml_assets.serving.package import ModelPackage, check_golden, load_model
 
 
 def build_model(workload: Workload) -> dg.AssetsDefinition:
@@ -59,13 +60,6 @@ def build_model(workload: Workload) -> dg.AssetsDefinition:
         )
 
     return model
-
-
-def held_package(workload: Workload, stores: CloudStores, location: str, manifest: Manifest) -> ModelPackage:
-    """The package's folder in this location, fetched and verified; the same folder for the same package."""
-    folder = stores.settings.location_folder(location) / "models" / workload.name / manifest.snapshot_id[:16]
-    stores.snapshots(workload, location, "model").fetch(manifest, folder)
-    return read_package(folder, digest=manifest.snapshot_id)
 
 
 def _register(workload: Workload, stores: CloudStores, location: str, package: ModelPackage, manifest: Manifest) -> str:

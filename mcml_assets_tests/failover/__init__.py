@@ -1,0 +1,1 @@
+"""Promises of probes, facts and evacuations, on real local clouds."""

@@ -38,6 +38,19 @@ class PreconditionFailed(TransientError):
     """A conditional put lost: somebody else wrote the object since it was read (HTTP 409 and 412)."""
 
 
+class RegisterUnavailable(TransientError):
+    """The register of acting locations cannot be read or written now: most of its stores do not answer, or disagree.
+
+    Nobody knows then who is acting, so nothing may move: it is no kind of `LocationUnavailable`, and another cloud is no
+    answer to it. A retry in place is. `may_have_happened` tells of a change that it is not known whether it took hold:
+    the same change, asked for again with the same request id, finds out and happens once in all.
+    """
+
+    def __init__(self, message: str, *, may_have_happened: bool = False) -> None:
+        super().__init__(message)
+        self.may_have_happened = may_have_happened
+
+
 class PermanentError(McmlError):
     """Repeating the work, here or elsewhere, gives the same failure: stop, and tell a person."""
 
@@ -63,7 +76,7 @@ class ConfigurationError(PermanentError):
 
 
 class StaleEpoch(PermanentError):
-    """A writer carries an older epoch than the pointer it wants to move: it was fenced."""
+    """A writer carries an older epoch than the pointer, the route or the register it wants to move: it was fenced."""
 
 
 class ModelRejected(PermanentError):

@@ -82,7 +82,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The stored form; carries the id, so that a damaged manifest is recognised when read."""
-        return _sealed({"snapshot_id": self.snapshot_id, **asdict(self)})
+        return sealed({"snapshot_id": self.snapshot_id, **asdict(self)})
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":
@@ -91,7 +91,7 @@ class Manifest:
         Raises `CorruptSnapshot` for broken JSON, an unknown format, a path outside the snapshot, or an id that does
         not match the content.
         """
-        document = _json_object(data, "manifest")
+        document = unsealed(data, "manifest")
         if document.get("format") != MANIFEST_FORMAT:
             raise CorruptSnapshot(f"manifest has format {document.get('format')!r}, this version reads {MANIFEST_FORMAT}")
         claimed = document.pop("snapshot_id", None)
@@ -120,12 +120,12 @@ class Pointer:
     format: int = MANIFEST_FORMAT
 
     def to_json(self) -> bytes:
-        return _sealed(asdict(self))
+        return sealed(asdict(self))
 
     @classmethod
     def from_json(cls, data: bytes) -> "Pointer":
         """Read a stored pointer. Raises `CorruptSnapshot` for broken JSON, an unknown format or fields that lack."""
-        document = _json_object(data, "pointer")
+        document = unsealed(data, "pointer")
         if document.get("format") != MANIFEST_FORMAT:
             raise CorruptSnapshot(f"pointer has format {document.get('format')!r}, this version reads {MANIFEST_FORMAT}")
         try:
@@ -156,7 +156,7 @@ def canonical_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _sealed(document: dict[str, Any]) -> bytes:
+def sealed(document: dict[str, Any]) -> bytes:
     """The document with a digest of all its fields.
 
     A manifest's id covers its content only, and a pointer has none: without a seal one flipped bit could raise an epoch
@@ -173,8 +173,8 @@ def _seal(document: dict[str, Any]) -> str | None:
         return None
 
 
-def _json_object(data: bytes, what: str) -> dict[str, Any]:
-    """The fields that `_sealed` stored, or that were stored before there was a seal."""
+def unsealed(data: bytes, what: str) -> dict[str, Any]:
+    """The fields that `sealed` stored, or that were stored before there was a seal."""
     try:
         document = json.loads(data)
     except ValueError as error:

@@ -9,10 +9,11 @@ from pydantic import Field
 from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.configuration.topology import load_topology
-from mcml_assets.domain.acting import Acting, initial_acting
+from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import Workload
+from mcml_assets.register.quorum import QuorumRegister
 from mcml_assets.snapshots.store import SnapshotStore
 from mcml_assets.snapshots.workers import MIB, ReplicationLimits
 
@@ -36,9 +37,25 @@ class CloudStores(dg.ConfigurableResource):
     def topology(self) -> Topology:
         return load_topology(Path(self.topology_file))
 
+    @cached_property
+    def register(self) -> QuorumRegister:
+        """Who is acting in each jurisdiction of each workload, and how that changes."""
+        return QuorumRegister(self.topology, self.bucket)
+
     def acting(self, workload: Workload, jurisdiction: str) -> Acting:
-        """Who does the jurisdiction's work now, and the epoch under which it writes."""
-        return initial_acting(workload.placement(jurisdiction))
+        """Who does the jurisdiction's work now, and the epoch under which it writes.
+
+        Asked of the register once for the life of this resource, which is one run or one tick: what a run does, it does
+        under one epoch. Raises `RegisterUnavailable`.
+        """
+        key = (workload.name, jurisdiction)
+        if key not in self._acting:
+            self._acting[key] = self.register.read(workload, jurisdiction)
+        return self._acting[key]
+
+    @cached_property
+    def _acting(self) -> dict[tuple[str, str], Acting]:
+        return {}
 
     def snapshots(self, workload: Workload, location: str, noun: str) -> SnapshotStore:
         """The snapshots of one asset of a workload in one location.

@@ -1,0 +1,1 @@
+"""The register of acting locations, kept by a majority of three clouds' object stores."""

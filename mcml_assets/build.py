@@ -5,7 +5,6 @@ that cannot be read is shown as such, and the others load.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import dagster as dg
 
@@ -20,7 +19,7 @@ from mcml_assets.assets.raw_data import build_raw_data
 from mcml_assets.assets.source import build_sources
 from mcml_assets.assets.traffic_route import build_traffic_route
 from mcml_assets.assets.training_run import build_training_run
-from mcml_assets.configuration.settings import PROJECT_ROOT, Settings
+from mcml_assets.configuration.settings import DEFS, PROJECT_ROOT, Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.configuration.workload import find_workload_files, load_workload
 from mcml_assets.declaration import GRAIN_TAG
@@ -31,8 +30,6 @@ from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.schedules import daily_collection, daily_scrub
 from mcml_assets.sensors.endpoint_health import endpoint_health
-
-DEFS = Path(__file__).parent / "defs"
 
 
 def build_definitions(settings: Settings | None = None) -> dg.Definitions:

@@ -6,7 +6,6 @@ starting the command line costs less than asking the edge.
 """
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,17 +16,14 @@ from rich.table import Table
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.doctor_command import doctor
 from mcml_assets.domain.errors import ConfigurationError, McmlError
-from mcml_assets.domain.topology import Topology, did_you_mean
-from mcml_assets.domain.workload import Workload
+from mcml_assets.domain.workload import Workload, workload_named
 from mcml_assets.fault_commands import fault_app
 from mcml_assets.hold_commands import hold_app
-from mcml_assets.terminal import Exit, Json, err, fail, out, print_json
+from mcml_assets.platform_commands import dev, start, stop
+from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
 
 if TYPE_CHECKING:
     from mcml_assets.status import LocationStatus
-
-DEFS = Path(__file__).parent / "defs"
-
 
 app = typer.Typer(
     help="Keep machine learning serving when a cloud region goes dark.\n\n"
@@ -38,47 +34,8 @@ app = typer.Typer(
 )
 app.add_typer(fault_app, name="fault")
 app.add_typer(hold_app, name="hold")
-app.command()(doctor)
-
-
-@app.command()
-def dev() -> None:
-    """Start the Dagster UI and daemon, the local clouds, the endpoints and the edge; Ctrl-C ends all of it.
-
-    With `MCML_PROFILE=emulated` the clouds are emulators, which start empty.
-    """
-    from mcml_assets.configuration.topology import load_topology  # noqa: PLC0415 - pydantic models, not needed for help
-    from mcml_assets.development import run_platform  # noqa: PLC0415 - only this command starts processes
-    from mcml_assets.status import milestones  # noqa: PLC0415 - opens object stores
-
-    settings = Settings()
-    workloads, _ = _load(settings)
-    try:
-        code = run_platform(settings, out, lambda used: milestones(workloads, load_topology(used.topology_file), used))
-    except McmlError as error:
-        fail(error)
-    raise typer.Exit(code)
-
-
-@app.command()
-def start() -> None:
-    """Start the endpoints and the edge with what they last served; Dagster is not needed for it."""
-    from mcml_assets.serving.data_plane import ensure_data_plane  # noqa: PLC0415 - only this command starts processes
-
-    try:
-        state = ensure_data_plane(Settings())
-    except McmlError as error:
-        fail(error)
-    out.print(f"The edge answers at {state.edge}; {len(state.endpoints)} endpoints are wanted.")
-
-
-@app.command()
-def stop() -> None:
-    """End the endpoints and the edge, where `dagster dev` or `mcml start` left them running on purpose."""
-    from mcml_assets.serving.data_plane import stop_data_plane  # noqa: PLC0415 - only this command ends processes
-
-    stop_data_plane(Settings())
-    out.print("The endpoints and the edge are stopped.")
+for command in (dev, start, stop, doctor):
+    app.command()(command)
 
 
 @app.command()
@@ -96,7 +53,7 @@ def status(json_: Json = False) -> None:
         settings = enter_emulators(Settings())
     except McmlError as error:
         fail(error)
-    workloads, topology = _load(settings)
+    workloads, topology = read_platform(settings)
     rows = list(collect_status(workloads, topology, settings))
     if json_:
         print_json([asdict(row) for row in rows])
@@ -120,7 +77,7 @@ def matrix(json_: Json = False) -> None:
     """
     from mcml_assets.configuration.matrix import matrix_rows, matrix_table  # noqa: PLC0415 - only this command
 
-    workloads, _ = _load(Settings())
+    workloads, _ = read_platform(Settings())
     rows = matrix_rows(workloads)
     if json_:
         print_json(rows)
@@ -147,9 +104,9 @@ def predict(
     from mcml_assets.serving.client import predict as ask  # noqa: PLC0415 - httpx is not needed elsewhere
 
     settings = Settings()
-    workloads, _ = _load(settings)
+    workloads, _ = read_platform(settings)
     try:
-        asked = _named(workload, workloads)
+        asked = workload_named(workload, workloads)
         where = asked.placement(jurisdiction or asked.jurisdictions[0]).jurisdiction
         answer = ask(settings, asked, _entity_id(context.args, asked), where)
     except McmlError as error:
@@ -165,29 +122,6 @@ def predict(
     table.add_row("features from snapshot", answer.feature_snapshot[:12])
     table.add_row("took", f"{answer.milliseconds:.1f} ms")
     out.print(table)
-
-
-def _load(settings: Settings) -> tuple[list[Workload], Topology]:
-    from mcml_assets.configuration.topology import load_topology  # noqa: PLC0415 - pydantic models, not needed for help
-    from mcml_assets.configuration.workload import load_workloads  # noqa: PLC0415 - the same
-
-    try:
-        topology = load_topology(settings.topology_file)
-    except ConfigurationError as error:
-        fail(error)
-    workloads, errors = load_workloads(DEFS, topology)
-    for error in errors:
-        err.print(f"[red]not loaded:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-    if not workloads:
-        raise typer.Exit(Exit.WRONG_INPUT)
-    return workloads, topology
-
-
-def _named(name: str, workloads: list[Workload]) -> Workload:
-    by_name = {workload.name: workload for workload in workloads}
-    if name not in by_name:
-        raise ConfigurationError(f"unknown workload {name!r}{did_you_mean(name, by_name)}")
-    return by_name[name]
 
 
 def _entity_id(arguments: list[str], workload: Workload) -> int | str:

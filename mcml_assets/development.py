@@ -20,7 +20,6 @@ from types import FrameType
 from typing import BinaryIO
 
 import psutil
-from rich.console import Console
 
 from mcml_assets.configuration.settings import PROJECT_ROOT, Settings
 from mcml_assets.configuration.topology import load_topology
@@ -43,8 +42,25 @@ class Stop:
         self.requested = True
 
 
-def run_platform(written: Settings, console: Console, milestones: Callable[[Settings], Iterator[str]]) -> int:
-    """Start everything, report `milestones` as they are reached, and end everything on SIGINT or SIGTERM.
+@dataclass(frozen=True, slots=True)
+class News:
+    """One thing that happened to the platform while it runs.
+
+    `event` is `address` (of the program called `name`, or the folder of its files), `published`, `note`, `failed` or
+    `stopped`; `text` says it, or is the address; `seconds` have passed since the start, None before it.
+    """
+
+    event: str
+    text: str
+    name: str | None = None
+    seconds: float | None = None
+
+
+Tell = Callable[[News], object]
+
+
+def run_platform(written: Settings, tell: Tell, milestones: Callable[[Settings], Iterator[str]]) -> int:
+    """Start everything, tell `milestones` as they are reached, and end everything on SIGINT or SIGTERM.
 
     Milestones are asked for with the settings in use, which name the emulators' topology where those run. Returns 0 after
     an orderly stop, 1 when Dagster ended by itself. Raises `ConfigurationError` for a taken port or a platform that runs
@@ -53,26 +69,26 @@ def run_platform(written: Settings, console: Console, milestones: Callable[[Sett
     stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    with _only_one(written), running_clouds(written, console) as settings:
+    with _only_one(written), running_clouds(written, tell) as settings:
         require_free_port(settings.webserver_port, "MCML_WEBSERVER_PORT", "the Dagster UI")
         _prepare_dagster_home(settings)
         began = time.monotonic()
-        console.print(f"Platform files   {settings.home}")
+        tell(News("address", str(settings.home), "Platform files"))
         try:
             ensure_data_plane(settings)
-            console.print(f"Edge             http://{HOST}:{settings.edge_port}  (predictions)")
+            tell(News("address", f"http://{HOST}:{settings.edge_port}", "Edge"))
             dagster = _start_dagster(settings)
-            console.print(f"Dagster UI       http://{HOST}:{settings.webserver_port}")
-            console.print(f"Logs             {settings.home / 'logs'}")
-            console.print("Ctrl-C ends all of it.\n")
+            tell(News("address", f"http://{HOST}:{settings.webserver_port}", "Dagster UI"))
+            tell(News("address", str(settings.home / "logs"), "Logs"))
+            tell(News("note", "Ctrl-C ends all of it."))
             try:
-                return _watch(dagster, stop, console, lambda: milestones(settings), began)
+                return _watch(dagster, stop, tell, lambda: milestones(settings), began)
             finally:
-                console.print("Stopping Dagster, the endpoints and the edge")
+                tell(News("note", "Stopping Dagster, the endpoints and the edge"))
                 _end_session(dagster)
         finally:
             stop_data_plane(settings)
-            console.print("Stopped; nothing is left running.")
+            tell(News("stopped", "Stopped; nothing is left running."))
 
 
 def require_free_port(port: int, setting: str, purpose: str) -> None:
@@ -105,7 +121,7 @@ def _only_one(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def running_clouds(settings: Settings, console: Console) -> Iterator[Settings]:
+def running_clouds(settings: Settings, tell: Tell) -> Iterator[Settings]:
     """The settings to reach the profile's clouds with; where they are emulated, they run until the block is left.
 
     Raises `ConfigurationError` for a home that is the local profile's, or as `start_emulators` does.
@@ -123,7 +139,7 @@ def running_clouds(settings: Settings, console: Console) -> Iterator[Settings]:
         shutil.rmtree(folder, ignore_errors=True)
     with start_emulators(settings) as emulators:
         for kind, address in emulators.endpoints.items():
-            console.print(f"Emulator         {address}  ({kind})")
+            tell(News("address", address, f"Emulator {kind}"))
         yield emulators.entered(settings)
 
 
@@ -156,18 +172,18 @@ def _fail_orphaned_runs(environment: dict[str, str], log: BinaryIO) -> None:
     subprocess.run([sys.executable, "-m", "mcml_assets.orphaned_runs"], env=environment, stdout=log, stderr=log, check=True)
 
 
-def _watch(dagster: psutil.Popen, stop: Stop, console: Console, milestones: Callable[[], Iterator[str]], began: float) -> int:
+def _watch(dagster: psutil.Popen, stop: Stop, tell: Tell, milestones: Callable[[], Iterator[str]], began: float) -> int:
     reached = set(milestones())
     if reached:
-        console.print(f"Going on from where it was: {len(reached)} publications are there already.\n")
+        tell(News("note", f"Going on from where it was: {len(reached)} publications are there already."))
     while not stop.requested:
         if dagster.poll() is not None:
-            console.print(f"[red]Dagster ended with status {dagster.returncode}; its log says why.[/red]")
+            tell(News("failed", f"Dagster ended with status {dagster.returncode}; its log says why."))
             return 1
         for milestone in milestones():
             if milestone not in reached:
                 reached.add(milestone)
-                console.print(f"{time.monotonic() - began:6.0f} s  {milestone}", highlight=False)
+                tell(News("published", milestone, seconds=round(time.monotonic() - began, 1)))
         time.sleep(WATCH_SECONDS)
     return 0
 

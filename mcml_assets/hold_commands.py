@@ -6,7 +6,6 @@ Commands read arguments, call down and print. What a hold is, and how it is kept
 import getpass
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,13 +16,13 @@ from rich.table import Table
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, LocationUnavailable, McmlError, ObjectNotFound
 from mcml_assets.domain.topology import did_you_mean
-from mcml_assets.terminal import Json, fail, out, print_json
+from mcml_assets.domain.workload import workload_named
+from mcml_assets.terminal import Json, fail, out, print_json, read_platform
 
 if TYPE_CHECKING:
     from mcml_assets.snapshots.holds import Hold
     from mcml_assets.snapshots.store import SnapshotStore
 
-DEFS = Path(__file__).parent / "defs"
 NOUNS = ("landing", "raw_data", "feature_snapshot", "training_run", "model")
 
 hold_app = typer.Typer(help="Legal holds: a snapshot on hold is removed by no collection.", no_args_is_help=True)
@@ -63,10 +62,8 @@ def list_(json_: Json = False) -> None:
     """Every hold in every location. JSON: a list of what `add` prints."""
     from mcml_assets.snapshots.holds import holds  # noqa: PLC0415 - opens object stores
 
-    try:
-        assets = [(name, noun) for name in _workloads() for noun in NOUNS]
-    except McmlError as error:
-        fail(error)
+    workloads, _ = read_platform(Settings())
+    assets = [(workload.name, noun) for workload in workloads for noun in NOUNS]
     _everywhere(assets, None, holds, json_)
 
 
@@ -116,25 +113,15 @@ def _everywhere(
         fail(ObjectNotFound(nothing))
 
 
-def _workloads() -> dict[str, Any]:
-    from mcml_assets.configuration.topology import load_topology  # noqa: PLC0415 - pydantic models, not needed for help
-    from mcml_assets.configuration.workload import load_workloads  # noqa: PLC0415 - the same
-
-    workloads, _ = load_workloads(DEFS, load_topology(Settings().topology_file))
-    return {workload.name: workload for workload in workloads}
-
-
 def _stores(name: str, noun: str, location: str | None) -> "Iterator[SnapshotStore]":
     """The snapshots of this asset in every location where it may have some, or in that one."""
     from mcml_assets.clouds.registry import open_store  # noqa: PLC0415 - only commands that open stores
     from mcml_assets.snapshots.store import SnapshotStore  # noqa: PLC0415 - the same
 
-    workloads = _workloads()
-    if name not in workloads:
-        raise ConfigurationError(f"unknown workload {name!r}{did_you_mean(name, workloads)}")
+    settings = Settings()
+    workload = workload_named(name, read_platform(settings)[0])
     if noun not in NOUNS:
         raise ConfigurationError(f"{noun!r} is no asset that has snapshots{did_you_mean(noun, NOUNS)}")
-    workload, settings = workloads[name], Settings()
     for placed in [workload.placed(location)] if location else workload.locations:
         yield SnapshotStore(open_store(placed.location, settings), name, noun)
 

@@ -6,11 +6,11 @@ One location that does not answer keeps no other from its turn. Which files are 
 
 from collections.abc import Generator, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from mcml_assets.configuration.settings import DEFS
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError
 from mcml_assets.domain.snapshot import Manifest
@@ -20,7 +20,6 @@ from mcml_assets.resources.stores import CloudStores
 from mcml_assets.snapshots.retention import Collected, collect
 from mcml_assets.snapshots.scrub import ScrubReport, scrub
 
-DEFS = Path(__file__).parent / "defs"
 CHECK = "integrity"
 CHECKED = ("raw_data", "feature_snapshot", "model")
 

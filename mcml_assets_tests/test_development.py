@@ -5,7 +5,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from rich.console import Console
 
 from mcml_assets.clouds.registry import open_store
 from mcml_assets.configuration.settings import Settings
@@ -22,7 +21,7 @@ def test_emulated_clouds_are_entered_and_start_empty(tmp_path: Path):
     history = written.dagster_home / "history"
     history.parent.mkdir(parents=True)
     history.touch()
-    with patch.dict(os.environ), running_clouds(written, Console(quiet=True)) as settings:
+    with patch.dict(os.environ), running_clouds(written, [].append) as settings:
         assert not history.exists()
         for location in load_topology(settings.topology_file).locations.values():
             store = open_store(location, settings)
@@ -38,7 +37,7 @@ def test_a_local_platform_is_not_taken_for_an_emulated_one(tmp_path: Path):
     for folder in (settings.clouds_folder, kept.parent):
         folder.mkdir()
     kept.touch()
-    with pytest.raises(ConfigurationError, match="MCML_HOME"), running_clouds(settings, Console(quiet=True)):
+    with pytest.raises(ConfigurationError, match="MCML_HOME"), running_clouds(settings, [].append):
         pass
     assert kept.exists()
 
@@ -52,6 +51,6 @@ def test_profiles_do_not_share_a_folder():
 def test_clouds_that_are_not_emulated_are_left_as_they_are(tmp_path: Path):
     """Local and real clouds need nothing started: the settings stay, and nothing is written."""
     settings = Settings(home=tmp_path / "home")
-    with running_clouds(settings, Console(quiet=True)) as used:
+    with running_clouds(settings, [].append) as used:
         assert used is settings
     assert not settings.home.exists()

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 TOPOLOGIES = Path(__file__).resolve().parents[1] / "topologies"
+DEFS = Path(__file__).resolve().parents[1] / "defs"
 
 
 class Settings(BaseSettings):

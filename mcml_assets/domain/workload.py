@@ -4,7 +4,7 @@ These are the frozen facts of one `defs.yaml`, already validated; reading and ju
 `configuration/`, and turning a workload into Dagster assets to `build.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -253,3 +253,11 @@ class Workload:
                 return placed
         keys = tuple(placed.key for placed in self.locations)
         raise ConfigurationError(f"{self.name} is not placed in {key!r}{did_you_mean(key, keys)}")
+
+
+def workload_named(name: str, workloads: Iterable[Workload]) -> Workload:
+    """The workload of this name. Raises `ConfigurationError` naming the nearest one."""
+    by_name = {workload.name: workload for workload in workloads}
+    if name not in by_name:
+        raise ConfigurationError(f"unknown workload {name!r}{did_you_mean(name, by_name)}")
+    return by_name[name]

@@ -80,8 +80,9 @@ def build_training_run(workload: Workload) -> dg.AssetsDefinition:
                 decision = gate(candidate.evaluation, workload.thresholds)
                 plots = log_candidate(run, candidate, workload=workload, snapshots=inputs.parents, decision=decision)
             context.log.info("%s in %s: %s", workload.name, jurisdiction, decision.reason)
-            yield quality_result(check, candidate.evaluation, decision)
+            result = quality_result(check, candidate.evaluation, decision)
             if not decision.passed:
+                yield result
                 raise ModelRejected(f"{workload.name} in {jurisdiction}: {decision.reason}")
             manifest = _commit(workload, stores, inputs, candidate, run.run_id, Path(scratch) / "package")
         yield published(
@@ -96,6 +97,8 @@ def build_training_run(workload: Workload) -> dg.AssetsDefinition:
                 **{name: dg.MetadataValue.md(as_markdown(name, png)) for name, png in plots.items()},
             },
         )
+        # After what it is about: Dagster ties a check's result to the newest materialization there is.
+        yield result
 
     return training_run
 

@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-register simulate lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -50,6 +50,13 @@ bench: install ## Measure against peers; writes build/bench/spine.json
 
 bench-checks: install ## Measure the checks against other tools; writes build/bench/checks.json
 	$(BIN)/python -m mcml_assets_tests.benchmarks.checks
+
+bench-register: install emulators ## Measure reads and changes of the register; writes build/bench/register.json
+	$(BIN)/python -m mcml_assets_tests.benchmarks.register
+
+SCHEDULES ?= 1000000
+simulate: install ## Simulate the register in SCHEDULES bad days and check every history; FIRST is the first seed
+	$(BIN)/python -m mcml_assets_tests.register.simulate --schedules $(SCHEDULES) --first $(or $(FIRST),0)
 
 lock: install ## Resolve requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade --group dev pyproject.toml --output-file requirements.lock

@@ -20,6 +20,7 @@ from mcml_assets.domain.workload import Workload, workload_named
 from mcml_assets.fault_commands import fault_app
 from mcml_assets.hold_commands import hold_app
 from mcml_assets.platform_commands import dev, start, stop
+from mcml_assets.register_commands import register_app
 from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(fault_app, name="fault")
 app.add_typer(hold_app, name="hold")
+app.add_typer(register_app, name="register")
 for command in (dev, start, stop, doctor):
     app.command()(command)
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, LocationUnavailable, McmlError, ObjectNotFound
+from mcml_assets.domain.snapshot import SNAPSHOT_NOUNS
 from mcml_assets.domain.topology import did_you_mean
 from mcml_assets.domain.workload import workload_named
 from mcml_assets.terminal import Json, fail, out, print_json, read_platform
@@ -23,12 +24,10 @@ if TYPE_CHECKING:
     from mcml_assets.snapshots.holds import Hold
     from mcml_assets.snapshots.store import SnapshotStore
 
-NOUNS = ("landing", "raw_data", "feature_snapshot", "training_run", "model")
-
 hold_app = typer.Typer(help="Legal holds: a snapshot on hold is removed by no collection.", no_args_is_help=True)
 
 WorkloadName = Annotated[str, typer.Argument(help="The workload, as `mcml matrix` lists it.")]
-Noun = Annotated[str, typer.Argument(help=f"The asset: {', '.join(NOUNS)}.")]
+Noun = Annotated[str, typer.Argument(help=f"The asset: {', '.join(SNAPSHOT_NOUNS)}.")]
 SnapshotId = Annotated[str, typer.Argument(help="The snapshot's id, or at least the first 12 of its digits.")]
 Where = Annotated[str | None, typer.Option("--location", "-l", help="One location; all that hold it if absent.")]
 
@@ -63,7 +62,7 @@ def list_(json_: Json = False) -> None:
     from mcml_assets.snapshots.holds import holds  # noqa: PLC0415 - opens object stores
 
     workloads, _ = read_platform(Settings())
-    assets = [(workload.name, noun) for workload in workloads for noun in NOUNS]
+    assets = [(workload.name, noun) for workload in workloads for noun in SNAPSHOT_NOUNS]
     _everywhere(assets, None, holds, json_)
 
 
@@ -120,8 +119,8 @@ def _stores(name: str, noun: str, location: str | None) -> "Iterator[SnapshotSto
 
     settings = Settings()
     workload = workload_named(name, read_platform(settings)[0])
-    if noun not in NOUNS:
-        raise ConfigurationError(f"{noun!r} is no asset that has snapshots{did_you_mean(noun, NOUNS)}")
+    if noun not in SNAPSHOT_NOUNS:
+        raise ConfigurationError(f"{noun!r} is no asset that has snapshots{did_you_mean(noun, SNAPSHOT_NOUNS)}")
     for placed in [workload.placed(location)] if location else workload.locations:
         yield SnapshotStore(open_store(placed.location, settings), name, noun)
 

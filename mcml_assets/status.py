@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from mcml_assets.clouds.fault_plan import list_faults
 from mcml_assets.clouds.registry import open_store
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.domain.acting import Acting, initial_acting
+from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.snapshot import Manifest, Pointer
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import PlacedLocation, Placement, Role, Workload
+from mcml_assets.register.quorum import QuorumRegister
 from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.manifest import endpoint_name
@@ -35,8 +36,8 @@ class LocationStatus:
     jurisdiction: str
     location: str
     role: str
-    acting: bool
-    epoch: int
+    acting: bool | None
+    epoch: int | None
     snapshot: str | None
     rows: int | None
     watermark: str | None
@@ -57,15 +58,24 @@ def collect_status(workloads: Sequence[Workload], topology: Topology, settings: 
         faults = list_faults(settings)
     except ConfigurationError:
         faults = ()  # each store says so itself, as the problem of its row
+    register = QuorumRegister(topology, lambda location: open_store(topology.location(location), settings))
     for workload in workloads:
         for placement in workload.placements:
-            acting = initial_acting(placement)
+            acting = _acting(register, workload, placement.jurisdiction)
             stores = _Stores(workload, topology, settings)
-            newest = stores.newest(acting.location)
+            newest = stores.newest(acting.location) if isinstance(acting, Acting) else None
             for placed in placement.locations:
                 endpoint = platform.status(endpoint_name(workload.name, placed.key))
                 set_here = tuple(fault.describe() for fault in faults if fault.concerns(placed.key))
                 yield _location_status(workload, placement, placed, acting, newest, stores, endpoint, set_here)
+
+
+def _acting(register: QuorumRegister, workload: Workload, jurisdiction: str) -> Acting | str:
+    """Who is acting, or why nobody can tell."""
+    try:
+        return register.read(workload, jurisdiction)
+    except McmlError as error:
+        return str(error)
 
 
 def replication_lag(own: str | None, newest: Pointer | None, now: datetime) -> float | None:
@@ -104,7 +114,7 @@ def _location_status(
     workload: Workload,
     placement: Placement,
     placed: PlacedLocation,
-    acting: Acting,
+    acting: Acting | str,
     newest: Pointer | None,
     stores: _Stores,
     endpoint: EndpointStatus,
@@ -118,6 +128,8 @@ def _location_status(
         model = stores.current(placed.key, "model")
     except McmlError as error:
         problem = str(error)
+    if isinstance(acting, str):
+        problem = problem or acting
     lag = replication_lag(raw.snapshot_id if raw else None, newest, datetime.now(UTC)) if problem is None else None
     problem = problem or _problem(raw, features, model, endpoint, placed.role, lag, workload.rpo_seconds)
     return LocationStatus(
@@ -125,8 +137,8 @@ def _location_status(
         jurisdiction=placement.jurisdiction,
         location=placed.key,
         role=placed.role.value,
-        acting=placed.key == acting.location,
-        epoch=acting.epoch,
+        acting=placed.key == acting.location if isinstance(acting, Acting) else None,
+        epoch=acting.epoch if isinstance(acting, Acting) else None,
         snapshot=raw.snapshot_id[:12] if raw else None,
         rows=raw.row_count if raw else None,
         watermark=raw.watermark if raw else None,

@@ -52,6 +52,7 @@ def build_traffic_route(workload: Workload) -> dg.AssetsDefinition:
                 model.annotations["version"],
                 now(),
             )
+            stores.confirm(workload, jurisdiction, route.epoch)
             endpoints.publish(route)
             _wait_until_obeyed(workload, jurisdiction, endpoints)
         return dg.MaterializeResult(

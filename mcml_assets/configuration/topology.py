@@ -4,8 +4,10 @@ What a location is and does belongs to `domain/`, how its store is reached and e
 workload lives where is written in its `defs.yaml`.
 """
 
+import logging
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from mcml_assets.configuration.problems import Problem, configuration_error, shape_problems
 from mcml_assets.configuration.store_access import StoreModel, credential_problems, store_access, store_problems
 from mcml_assets.configuration.yaml_lines import read_yaml
+from mcml_assets.domain.register import STORES
 from mcml_assets.domain.topology import ComputeProfile, Location, Topology, did_you_mean
+
+log = logging.getLogger(__name__)
 
 # A location's key is a partition key, a folder and a host name in the edge's configuration.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
@@ -70,7 +75,8 @@ class TopologyModel(BaseModel):
 def load_topology(path: Path) -> Topology:
     """The topology of one profile, which is named by its file (`local.yaml`).
 
-    Raises `ConfigurationError` with one line `<file>:<line>: <key>: ...` per problem.
+    Raises `ConfigurationError` with one line `<file>:<line>: <key>: ...` per problem. With fewer clouds than a register is
+    kept in, a warning says so, and what is not guaranteed then.
     """
     document = read_yaml(path)
     try:
@@ -80,12 +86,32 @@ def load_topology(path: Path) -> Topology:
     problems = list(_problems(model))
     if problems:
         raise configuration_error(document, problems)
+    if len(model.clouds) < STORES:
+        _warn_once(f"{path}:{document.line(('clouds',))}: clouds: {_unsafe_register(list(model.clouds))}")
     locations = [
         _location(model, cloud, region, written)
         for cloud, of_cloud in model.clouds.items()
         for region, written in of_cloud.regions.items()
     ]
     return Topology(profile=path.stem, locations={location.key: location for location in locations})
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Log a warning the first time that this process has it to tell."""
+    log.warning(text)
+
+
+def _unsafe_register(clouds: list[str]) -> str:
+    """What is not guaranteed with so few clouds."""
+    if len(clouds) == 1:
+        lost = f"with {clouds[0]} down nobody can tell who is acting"
+    else:
+        lost = f"with either of {' and '.join(clouds)} down nobody can tell who is acting, although the other one answers"
+    return (
+        f"the register of acting locations is to be kept in {STORES} clouds, and there {'is' if len(clouds) == 1 else 'are'} "
+        f"{len(clouds)}: {lost}, so no work moves to another location then and nothing is committed; add a cloud"
+    )
 
 
 def _problems(model: TopologyModel) -> Iterator[Problem]:

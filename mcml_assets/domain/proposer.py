@@ -148,7 +148,7 @@ def propose(members: tuple[str, ...], first: Entry, change: Change | None, propo
         if attempt:
             yield Pause(attempt)
         answers = yield Round(members)
-        recorded = _recorded_members(answers)
+        recorded = recorded_members(answers)
         if recorded is not None and recorded != members:
             members = recorded
             continue
@@ -162,7 +162,7 @@ def propose(members: tuple[str, ...], first: Entry, change: Change | None, propo
         answers = yield Round(members, partial(prepare, ballot=ballot), known)
         _require_majority(members, answers, sent)
         known = {store: answer.stored for store, answer in granting(answers).items()}
-        if len(known) < majority(members) or _recorded_members(answers) != members:
+        if len(known) < majority(members) or recorded_members(answers) != members:
             continue
         entry = changed(_latest(known) or first, change)
         # From here on some store may hold the change, whether or not it is ever heard of again.
@@ -186,6 +186,15 @@ def agreed(members: tuple[str, ...], answers: Mapping[str, Answer]) -> Entry | N
     return None
 
 
+def recorded_members(answers: Mapping[str, Answer]) -> tuple[str, ...] | None:
+    """The members that the stores in use name; None when none of them is in use. Raises `ConfigurationError` for two sets."""
+    named = {answer.stored.acceptor.members for answer in answers.values() if answer.stored.version is not None}
+    if len(named) > 1:
+        sets = " and ".join(f"({', '.join(members)})" for members in sorted(named))
+        raise ConfigurationError(f"its stores belong to two registers, {sets}: remove the objects of the one not in use")
+    return next(iter(named), None)
+
+
 def granting(answers: Mapping[str, Answer]) -> dict[str, Answer]:
     """The answers of the stores that did what was asked."""
     return {store: answer for store, answer in answers.items() if answer.granted}
@@ -201,12 +210,3 @@ def _require_majority(members: tuple[str, ...], answers: Mapping[str, Answer], s
         raise RegisterUnavailable(
             f"{len(answers)} of its {len(members)} stores answered, and {majority(members)} must", may_have_happened=sent
         )
-
-
-def _recorded_members(answers: Mapping[str, Answer]) -> tuple[str, ...] | None:
-    """The members that the stores in use name; None when none of them is in use."""
-    named = {answer.stored.acceptor.members for answer in answers.values() if answer.stored.version is not None}
-    if len(named) > 1:
-        sets = " and ".join(f"({', '.join(members)})" for members in sorted(named))
-        raise ConfigurationError(f"its stores belong to two registers, {sets}: remove the objects of the one not in use")
-    return next(iter(named), None)

@@ -18,6 +18,8 @@ from mcml_assets.domain.errors import CorruptSnapshot
 MANIFEST_FORMAT = 1
 DIGEST_ALGORITHM = "sha256"
 SEAL = "sealed_by"
+SNAPSHOT_NOUNS = ("landing", "raw_data", "feature_snapshot", "training_run", "model")
+"""The assets that have snapshots, and in every location where they have one a pointer."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -111,13 +113,23 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """The `current` pointer of one asset in one location: the snapshot it names, and the epoch it was moved under."""
+    """The `current` pointer of one asset in one location: the snapshot it names, and the epoch it was moved under.
+
+    `fence` is the epoch that a change of acting location put up here, when that is newer: it refuses older writers
+    before a newer one has written anything.
+    """
 
     snapshot_id: str
     epoch: int
     committed_at: str
     previous: str | None = None
     format: int = MANIFEST_FORMAT
+    fence: int = 0
+
+    @property
+    def refuses_below(self) -> int:
+        """The oldest epoch whose writers may still move this pointer."""
+        return max(self.epoch, self.fence)
 
     def to_json(self) -> bytes:
         return sealed(asdict(self))
@@ -133,8 +145,9 @@ class Pointer:
             check_digest(pointer.snapshot_id)
         except TypeError as error:
             raise CorruptSnapshot(f"pointer does not have the expected fields: {error}") from error
-        if type(pointer.epoch) is not int:
-            raise CorruptSnapshot(f"pointer has epoch {pointer.epoch!r}, not a whole number")
+        for name, epoch in (("epoch", pointer.epoch), ("fence", pointer.fence)):
+            if type(epoch) is not int:
+                raise CorruptSnapshot(f"pointer has {name} {epoch!r}, not a whole number")
         return pointer
 
 

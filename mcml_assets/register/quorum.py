@@ -17,7 +17,7 @@ from uuid import uuid4
 from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ConfigurationError, RegisterUnavailable, ResidencyViolation, StaleEpoch
-from mcml_assets.domain.proposer import Pause, Round, propose
+from mcml_assets.domain.proposer import Pause, Round, agreed, propose, recorded_members
 from mcml_assets.domain.register import NO_BALLOT, Change, Entry, first_entry, made, register_stores
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import Workload
@@ -36,16 +36,32 @@ class Replica:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What all stores of a register hold: the entry that most agree on, None when they do not, and every store's state."""
+
+    entry: Entry | None
+    replicas: tuple[Replica, ...]
+
+
 class QuorumRegister:
     """The register of acting locations.
 
-    `open_store` opens a location's bucket; it is asked once for each, when first needed. Thread-safe. Nothing here waits
-    for ever: every method returns or raises within its `limits`.
+    `open_store` opens a location's bucket; it is asked once for each, when first needed. `changed` is called after every
+    change that this object made, before it is told of. Thread-safe. Nothing here waits for ever: every method returns or
+    raises within its `limits`.
     """
 
-    def __init__(self, topology: Topology, open_store: Callable[[str], ObjectStore], limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        open_store: Callable[[str], ObjectStore],
+        limits: Limits | None = None,
+        changed: Callable[[Workload, str, Acting], object] | None = None,
+    ) -> None:
         self._topology = topology
         self._open_store = open_store
+        self._changed = changed
         self._limits = limits or Limits()
         self._lanes: dict[str, Lane] = {}
         self._lock = Lock()
@@ -85,17 +101,20 @@ class QuorumRegister:
                 f"{workload.name} in {jurisdiction}: {expected.location} of epoch {expected.epoch} is not acting any more; "
                 f"{entry.acting.location} of epoch {entry.acting.epoch} is, since {entry.since}: {entry.why}"
             )
+        if self._changed is not None:
+            self._changed(workload, jurisdiction, entry.acting)
         return change.new
 
-    def replicas(self, workload: Workload, jurisdiction: str) -> tuple[Replica, ...]:
+    def survey(self, workload: Workload, jurisdiction: str) -> Survey:
         """What each of the register's stores holds now; asks all of them and changes nothing."""
         members = register_stores(workload.placement(jurisdiction), self._topology)
         limits = replace(self._limits, patience_seconds=self._limits.round_seconds)
         heard = ask(Round(members, survey=True), _key(workload, jurisdiction), self._lane, limits)
-        recorded = next((answer.stored.acceptor.members for answer in heard.answers.values()), members)
-        if recorded != members:
-            heard = ask(Round(recorded, survey=True), _key(workload, jurisdiction), self._lane, limits)
-        return _replicas(recorded, heard)
+        recorded = recorded_members(heard.answers)
+        if recorded is not None and recorded != members:
+            members = recorded
+            heard = ask(Round(members, survey=True), _key(workload, jurisdiction), self._lane, limits)
+        return Survey(agreed(members, heard.answers), _replicas(members, heard))
 
     def _decide(self, workload: Workload, jurisdiction: str, change: Change | None) -> Entry:
         placement = workload.placement(jurisdiction)

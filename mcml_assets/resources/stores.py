@@ -1,6 +1,7 @@
 """The resource that opens a location's snapshots. How bytes are stored is `clouds/`'s and `snapshots/`'s business."""
 
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 
 import dagster as dg
@@ -11,9 +12,12 @@ from mcml_assets.configuration.settings import Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.egress import EgressPrice
+from mcml_assets.domain.errors import StaleEpoch
+from mcml_assets.domain.snapshot import SNAPSHOT_NOUNS
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import Workload
 from mcml_assets.register.quorum import QuorumRegister
+from mcml_assets.snapshots.fencing import fence
 from mcml_assets.snapshots.store import SnapshotStore
 from mcml_assets.snapshots.workers import MIB, ReplicationLimits
 
@@ -39,8 +43,11 @@ class CloudStores(dg.ConfigurableResource):
 
     @cached_property
     def register(self) -> QuorumRegister:
-        """Who is acting in each jurisdiction of each workload, and how that changes."""
-        return QuorumRegister(self.topology, self.bucket)
+        """Who is acting in each jurisdiction of each workload, and how that changes.
+
+        A change through it leaves fences at every location that answers.
+        """
+        return QuorumRegister(self.topology, self.bucket, changed=self.fence)
 
     def acting(self, workload: Workload, jurisdiction: str) -> Acting:
         """Who does the jurisdiction's work now, and the epoch under which it writes.
@@ -53,18 +60,45 @@ class CloudStores(dg.ConfigurableResource):
             self._acting[key] = self.register.read(workload, jurisdiction)
         return self._acting[key]
 
+    def confirm(self, workload: Workload, jurisdiction: str, epoch: int) -> None:
+        """Ask the register, now, whether work may still be committed under this epoch.
+
+        Raises `StaleEpoch` when the jurisdiction moved on, and `RegisterUnavailable` when nobody can tell.
+        """
+        now = self.register.entry(workload, jurisdiction)
+        if now.acting.epoch > epoch:
+            self._acting.pop((workload.name, jurisdiction), None)
+            raise StaleEpoch(
+                f"{workload.name} in {jurisdiction}: epoch {epoch} is over, and nothing of it may be committed; "
+                f"{now.acting.location} acts in epoch {now.acting.epoch}, since {now.since}: {now.why}"
+            )
+
+    def fence(self, workload: Workload, jurisdiction: str, acting: Acting) -> Mapping[str, str]:
+        """Refuse writers of older epochs at every location that answers; why a location has no fence, by its key.
+
+        A change of the register does this by itself; where it could not, it is to be done when the location is back.
+        """
+        self._acting[workload.name, jurisdiction] = acting
+        keys = [placed.key for placed in workload.placement(jurisdiction).locations]
+        return fence({key: partial(self._pointers, workload, key) for key in keys}, acting.epoch)
+
+    def _pointers(self, workload: Workload, location: str) -> Iterator[SnapshotStore]:
+        for noun in SNAPSHOT_NOUNS:
+            yield self.snapshots(workload, location, noun)
+
     @cached_property
     def _acting(self) -> dict[tuple[str, str], Acting]:
         return {}
 
     def snapshots(self, workload: Workload, location: str, noun: str) -> SnapshotStore:
-        """The snapshots of one asset of a workload in one location.
+        """The snapshots of one asset of a workload in one location; what is committed asks the register first.
 
         Raises `ConfigurationError` for an unknown location, `LocationUnavailable` once the bucket does not answer.
         """
         where = self.topology.location(location)
         price = EgressPrice(where.egress_price, where.currency)
-        return SnapshotStore(self.bucket(location), workload.name, noun, price)
+        confirm = partial(self.confirm, workload, workload.placement_of(location).jurisdiction)
+        return SnapshotStore(self.bucket(location), workload.name, noun, price, confirm)
 
     def bucket(self, location: str) -> ObjectStore:
         """The bucket of a location. Raises `ConfigurationError` for an unknown one."""

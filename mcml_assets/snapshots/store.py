@@ -22,7 +22,7 @@ from mcml_assets.domain.errors import CorruptSnapshot, ObjectNotFound, Precondit
 from mcml_assets.domain.snapshot import Manifest, Pointer, SnapshotFile, check_path
 from mcml_assets.snapshots.blobs import Blobs, describe
 from mcml_assets.snapshots.intents import WorkloadActivity
-from mcml_assets.snapshots.pointer import CurrentPointer, PointerVersion
+from mcml_assets.snapshots.pointer import Confirm, CurrentPointer, PointerVersion
 from mcml_assets.snapshots.workers import DEFAULT_LIMITS, MemoryBudget, ReplicationLimits, run_all
 
 
@@ -53,17 +53,24 @@ class Mismatch:
 class SnapshotStore:
     """The snapshots of one asset of one workload in one bucket.
 
-    `price` is what bytes cost that leave the location, None where nobody knows. Every method raises
-    `LocationUnavailable` when the bucket does not answer.
+    `price` is what bytes cost that leave the location, None where nobody knows. `confirm` is asked before the pointer is
+    moved, see `CurrentPointer`. Every method raises `LocationUnavailable` when the bucket does not answer.
     """
 
-    def __init__(self, store: ObjectStore, workload: str, asset: str, price: EgressPrice | None = None) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        workload: str,
+        asset: str,
+        price: EgressPrice | None = None,
+        confirm: Confirm | None = None,
+    ) -> None:
         self._store = CountedStore(store)
         self._folder = f"{workload}/{asset}"
         self.price = price
         self.blobs = Blobs(self._store, workload)
         self.activity = WorkloadActivity(self._store, workload)
-        self.pointer = CurrentPointer(self._store, f"{self._folder}/current.json")
+        self.pointer = CurrentPointer(self._store, f"{self._folder}/current.json", confirm)
 
     @property
     def location(self) -> str:
@@ -131,10 +138,10 @@ class SnapshotStore:
         stored manifest promises is not asked for again; with `verify` every blob that is there is read, and written anew
         if it is damaged.
 
-        Raises `StaleEpoch` when the pointer carries a newer epoch; `PreconditionFailed` when another writer moved the
-        pointer to another snapshot since this commit began; `CorruptSnapshot` when a reused file is not stored, a local
-        file changes while it is read, or a path leads out of the snapshot; `TransientError` when a collection took this
-        commit for dead, because it stood still for minutes.
+        Raises `StaleEpoch` when the pointer carries a newer epoch, or another location is acting under one;
+        `PreconditionFailed` when another writer moved the pointer to another snapshot since this commit began;
+        `CorruptSnapshot` when a reused file is not stored, a local file changes while it is read, or a path leads out of the
+        snapshot; `TransientError` when a collection took this commit for dead, because it stood still for minutes.
         """
         former = self.pointer.read_as(epoch)
         described = _described(files, limits)

@@ -172,3 +172,22 @@ def test_every_shipped_topology_has_three_clouds_in_each_jurisdiction() -> None:
         for jurisdiction in ("UK", "EU", "US"):
             clouds = {one.cloud for one in topology.locations.values() if one.jurisdiction == jurisdiction}
             assert clouds == {"aws", "gcp", "azure"}, f"{file.name}: {jurisdiction}"
+
+
+def test_too_few_clouds_for_a_register_are_told_with_the_line_and_what_is_not_guaranteed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A topology of two clouds loads, and says that neither may be lost; one of three says nothing."""
+    file = tmp_path / "lab.yaml"
+    file.write_text(SOUND)
+    load_topology(file)
+    load_topology(file)
+    [told] = [record.getMessage() for record in caplog.records]
+    assert told == (
+        f"{file}:3: clouds: the register of acting locations is to be kept in 3 clouds, and there are 2: with either of aws "
+        "and gcp down nobody can tell who is acting, although the other one answers, so no work moves to another location "
+        "then and nothing is committed; add a cloud"
+    )
+    caplog.clear()
+    load_topology(TOPOLOGIES / "local.yaml")
+    assert not caplog.records

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcml_assets_tests.register.history import Decided, Operation, State, after, explain, linearizable
+from mcml_assets_tests.register.history import Operation, State, after, explain, linearizable
 
 AWS, GCP, AZURE = "aws/eu-west-2", "gcp/europe-west2", "azure/uksouth"
 

@@ -93,7 +93,7 @@ def test_a_store_that_hangs_holds_up_nobody_and_is_told_of(clouds: Clouds, workl
     register = clouds.register()
     clouds.stores["gcp/europe-west2"].released.clear()
     assert move(register, workload) == MOVED
-    states = {replica.location: (replica.state, replica.epoch) for replica in register.replicas(workload, "UK")}
+    states = {replica.location: (replica.state, replica.epoch) for replica in register.survey(workload, "UK").replicas}
     assert states == {
         "aws/eu-west-2": ("in step", 2), "azure/uksouth": ("in step", 2), "gcp/europe-west2": ("unreachable", None)
     }  # fmt: skip
@@ -108,7 +108,7 @@ def test_a_read_of_what_is_agreed_asks_each_store_once_and_writes_nothing(clouds
     register = clouds.register()
     move(register, workload)
     clouds.settle()
-    assert register.replicas(workload, "UK") == tuple(Replica(store, "in step", 2) for store in UK)
+    assert register.survey(workload, "UK").replicas == tuple(Replica(store, "in step", 2) for store in UK)
     clouds.requests()
     register.read(workload, "UK")
     assert clouds.requests() == {"get_with_meta": 3}
@@ -129,7 +129,7 @@ def test_a_damaged_object_counts_as_a_store_that_does_not_answer(clouds: Clouds,
     damaged = clouds.stores["aws/eu-west-2"]
     damaged.put(key, damaged.get(key).replace(b'"epoch":2', b'"epoch":9'))
     assert register.read(workload, "UK") == MOVED
-    [replica] = [replica for replica in register.replicas(workload, "UK") if replica.location == "aws/eu-west-2"]
+    [replica] = [replica for replica in register.survey(workload, "UK").replicas if replica.location == "aws/eu-west-2"]
     assert (replica.state, replica.problem) == ("unreachable", "register is damaged: its fields are not those that were stored")
 
 

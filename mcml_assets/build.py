@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from mcml_assets.asset_checks.drift import build_feature_drift, build_prediction_drift
 from mcml_assets.asset_checks.health import build_endpoint_health, build_route_health
 from mcml_assets.asset_checks.integrity import build_integrity
 from mcml_assets.asset_checks.parity import build_model_parity, build_raw_data_parity
@@ -94,6 +95,8 @@ def build_workload(workload: Workload) -> dg.Definitions:
             build_integrity(workload, "model"),
             build_raw_data_parity(workload),
             build_model_parity(workload),
+            build_feature_drift(workload),
+            build_prediction_drift(workload),
             build_endpoint_health(workload),
             build_route_health(workload),
         ],

@@ -68,7 +68,7 @@ def build_training_run(workload: Workload) -> dg.AssetsDefinition:
         did not is kept in MLflow with its figures.
         """
         from mcml_assets.training.evaluate import gate  # noqa: PLC0415 - numpy, only when a model is trained
-        from mcml_assets.training.plots import as_markdown  # noqa: PLC0415 - the same
+        from mcml_assets.training.figures import as_markdown  # noqa: PLC0415 - the same
         from mcml_assets.training.tracking import log_candidate  # noqa: PLC0415 - MLflow, 2 s
 
         jurisdiction = context.partition_key
@@ -147,6 +147,7 @@ def _commit(
     workload: Workload, stores: CloudStores, inputs: Inputs, candidate: "Candidate", run_id: str, folder: Path
 ) -> Manifest:
     """Package the candidate and commit the package as the snapshot that every location will copy."""
+    from mcml_assets.drift.reference import build_reference  # noqa: PLC0415 - numpy, only when a package is written
     from mcml_assets.serving.package import write_package  # noqa: PLC0415 - only when a package is written
 
     created_at = now()
@@ -160,6 +161,7 @@ def _commit(
         mlflow_run_id=run_id,
         x_sample=candidate.x_test,
         created_at=created_at,
+        reference=build_reference(candidate.x_train, candidate.scores),
     )
     files = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}
     commit = stores.snapshots(workload, inputs.acting.location, "training_run").commit(

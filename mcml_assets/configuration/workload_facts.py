@@ -6,6 +6,7 @@ No rule belongs here: what reaches this module is right.
 from pathlib import Path
 
 from mcml_assets.configuration.workload_model import FeaturesModel, PlacedModel, SourceModel, WorkloadModel
+from mcml_assets.domain.drift import DriftThresholds
 from mcml_assets.domain.retention import Retention
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import (
@@ -53,7 +54,9 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
             test_share=training.test_share,
         ),
         serving=Serving(**model.serving.model_dump()),
-        thresholds=Thresholds(**model.thresholds.model_dump()),
+        thresholds=Thresholds(
+            min_improvement=model.thresholds.min_improvement, drift=DriftThresholds(**model.thresholds.drift.model_dump())
+        ),
         directory=directory,
         retention=Retention(**model.retention.model_dump()),
     )

@@ -6,8 +6,9 @@ or the files beside `defs.yaml` is judged in `placement_rules.py`, `data_rules.p
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftReference
 from mcml_assets.domain.workload import DEFAULT_RETENTION, Classification
 
 # Names become asset keys, folders, tables and Feast views: one plain form fits all of them.
@@ -129,11 +130,43 @@ class ServingModel(Written):
     timeout_seconds: float = Field(2, description="Seconds in which an endpoint must have answered.", gt=0)
 
 
+class DriftModel(Written):
+    """How far features and predictions may move from what the served model learnt."""
+
+    warn: float = Field(
+        DEFAULT_DRIFT.warn,
+        description="First threshold of the effect: the population stability index, or the squared shift in standard "
+        "deviations, whichever is larger.",
+        gt=0,
+    )
+    error: float = Field(DEFAULT_DRIFT.error, description="Second threshold of the effect.", gt=0)
+    false_alarms: float = Field(
+        DEFAULT_DRIFT.false_alarms, description="Largest share of checks that may accuse when nothing changed.", gt=0, lt=1
+    )
+    reference: DriftReference = Field(
+        DEFAULT_DRIFT.reference,
+        description="What the present is compared with: training, the rows the served model learnt from; previous, the "
+        "time before; same_month_last_year, for features that follow the seasons.",
+    )
+    window_days: int = Field(
+        DEFAULT_DRIFT.window_days, description="Days that are the present, in views whose rows bring their own times.", gt=0
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DriftModel":
+        if self.error < self.warn:
+            raise ValueError(f"error ({self.error:g}) must not be below warn ({self.warn:g})")
+        return self
+
+
 class ThresholdsModel(Written):
     """What the workload's checks are judged by."""
 
     min_improvement: float = Field(
         0.0, description="Least advantage over the trivial baseline, at the lower end of its 95 % confidence interval."
+    )
+    drift: DriftModel = Field(
+        default_factory=lambda: DriftModel.model_validate({}), description="How far the data may move from what was learnt."
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftThresholds
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.retention import Retention
 from mcml_assets.domain.topology import Location, did_you_mean
@@ -179,10 +180,11 @@ class Thresholds:
     """The numbers a workload's checks are judged by.
 
     `min_improvement`: the least advantage over the trivial baseline, in the metric's unit, that the lower end of the
-    95 % confidence interval must show.
+    95 % confidence interval must show. `drift`: how far features and predictions may move from their reference.
     """
 
     min_improvement: float
+    drift: DriftThresholds = DEFAULT_DRIFT
 
 
 DEFAULT_RETENTION = Retention(keep_last=5, keep_days=30)

@@ -4,6 +4,7 @@
     model/                the MLflow model folder
     golden.json           inputs with the predictions that every faithful copy must give
     feature_schema.json   what to ask of which feature view, and the model's inputs in order
+    reference.json        sketches of what the model learnt from, for drift (`drift/reference.py`)
 
 A package is written once and then copied bit for bit; its bytes are not reproducible (MLmodel holds a random id and a
 time), its digest is therefore the identity of that one training. Storing packages is `snapshots/`'s business, answering
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from mcml_assets.drift.reference import Reference
+
     Predict: TypeAlias = Callable[[pd.DataFrame], np.ndarray]
 
 T = TypeVar("T")
@@ -41,6 +44,7 @@ T = TypeVar("T")
 PACKAGE_FORMAT = 1
 LIBRARIES = ("scikit-learn", "mlflow", "pandas")
 PICKLED_MODEL = "model/model.pkl"
+REFERENCE = "reference.json"
 FILES = ("package.json", "golden.json", "feature_schema.json", "model/MLmodel", PICKLED_MODEL)
 NO_EXTRAS = ConfigDict(extra="forbid")
 
@@ -138,18 +142,21 @@ def write_package(
     mlflow_run_id: str,
     x_sample: "pd.DataFrame",
     created_at: str,
+    reference: "Reference | None" = None,
 ) -> ModelPackage:
     """Write a fitted classifier as a package into `folder`, which must not exist or be empty, and read it back.
 
     `x_sample` holds rows (at least 2) of the model's inputs; golden inputs are drawn from it with every column shuffled
     by itself, so that no person's record travels with the model. Golden predictions come from the model as it was
-    stored, not as it was trained. The folder appears complete or not at all.
+    stored, not as it was trained. Without a `reference` nothing can be said about drift. The folder appears complete
+    or not at all.
     Raises `ConfigurationError` for inputs that no view declares, and `ModelRejected` for a model that cannot be
     pickled, or whose pickle needs the workload's own modules, which other locations do not have.
     """
     prepare_mlflow()
     from mlflow.sklearn import save_model  # noqa: PLC0415 - 1.5 s, only when a model is written
 
+    from mcml_assets.drift.reference import write_reference  # noqa: PLC0415 - numpy
     from mcml_assets.training.model_inputs import conform, model_input_types, permuted_sample  # noqa: PLC0415 - pandas
 
     if folder.exists() and any(folder.iterdir()):
@@ -180,6 +187,8 @@ def write_package(
         )
         for name, part in (("package", description), ("golden", golden), ("feature_schema", schema)):
             (partial / f"{name}.json").write_text(json.dumps(asdict(part), indent=2, allow_nan=False) + "\n", "utf-8")
+        if reference is not None:
+            write_reference(reference, partial / REFERENCE)
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

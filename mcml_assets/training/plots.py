@@ -1,27 +1,20 @@
-"""Plots of a candidate as small PNGs: ROC curve, calibration, feature histograms, and their embedding in Markdown.
+"""Plots of a candidate as small PNGs: ROC curve, calibration, feature histograms.
 
-Backgrounds are transparent and inks of middle brightness, so a plot is readable in a light and in a dark UI. No plot
-shows a single person: histograms end at the 1st and 99th percentile, and categories of fewer than `MIN_CATEGORY_ROWS`
-rows are merged. Computing what is drawn belongs to `metrics.py`. matplotlib is imported inside functions.
+No plot shows a single person: histograms end at the 1st and 99th percentile, and categories of fewer than
+`MIN_CATEGORY_ROWS` rows are merged. Computing what is drawn belongs to `metrics.py`, how figures look to `figures.py`.
 """
 
-from base64 import b64encode
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mcml_assets.training.candidate import Candidate
+from mcml_assets.training.figures import BASELINE, CANDIDATE, INK, add_axes, add_legend, as_png, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-INK = "#808792"
-CANDIDATE = "#3f83f8"
-BASELINE = "#e07b39"
-DOTS_PER_INCH = 110
 MAX_HISTOGRAMS = 12
 MAX_CATEGORIES = 8
 MIN_CATEGORY_ROWS = 5
@@ -37,11 +30,6 @@ def plots(candidate: Candidate) -> dict[str, bytes]:
     }
 
 
-def as_markdown(name: str, png: bytes) -> str:
-    """The PNG as a Markdown image that carries its own data."""
-    return f"![{name.replace('_', ' ')}](data:image/png;base64,{b64encode(png).decode()})"
-
-
 def roc_curve(candidate: Candidate) -> bytes:
     """True positive rate over false positive rate on the test rows, with the AUC and its interval. PNG.
 
@@ -50,22 +38,22 @@ def roc_curve(candidate: Candidate) -> bytes:
     from sklearn import metrics  # noqa: PLC0415 - 1.7 s, only when something is drawn
 
     false_rate, true_rate, _ = metrics.roc_curve(candidate.y_test, candidate.scores)
-    figure = _figure(3.6, 3.4)
-    axes = _axes(figure, 1, 1, 1)
+    figure = new_figure(3.6, 3.4)
+    axes = add_axes(figure, 1, 1, 1)
     axes.plot([0, 1], [0, 1], color=BASELINE, linewidth=1, linestyle=(0, (4, 3)), label="baseline 0.5")
     axes.plot(false_rate, true_rate, color=CANDIDATE, linewidth=1.8, label="candidate")
     axes.fill_between(false_rate, true_rate, color=CANDIDATE, alpha=0.12, linewidth=0)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="false positive rate", ylabel="true positive rate")
     axes.set_title(f"ROC AUC {candidate.evaluation.candidate['roc_auc']}", color=INK, fontsize=9)
-    _legend(axes)
-    return _png(figure)
+    add_legend(axes)
+    return as_png(figure)
 
 
 def calibration_curve(candidate: Candidate) -> bytes:
     """Share of positives over mean score, per bin of equal rows, with the expected calibration error. PNG."""
     bins = candidate.evaluation.calibration
-    figure = _figure(3.6, 3.4)
-    axes = _axes(figure, 1, 1, 1)
+    figure = new_figure(3.6, 3.4)
+    axes = add_axes(figure, 1, 1, 1)
     top = min(1.0, 1.1 * float(max(bins.mean_score.max(), bins.positive_share.max())))
     axes.plot([0, top], [0, top], color=BASELINE, linewidth=1, linestyle=(0, (4, 3)), label="perfect")
     axes.plot(
@@ -79,8 +67,8 @@ def calibration_curve(candidate: Candidate) -> bytes:
     )
     axes.set(xlim=(0, top), ylim=(0, top * 1.02), xlabel="mean score", ylabel="share of positives")
     axes.set_title(f"expected calibration error {bins.expected_error:.4f}", color=INK, fontsize=9)
-    _legend(axes)
-    return _png(figure)
+    add_legend(axes)
+    return as_png(figure)
 
 
 def feature_histograms(x_train: pd.DataFrame, x_test: pd.DataFrame) -> bytes:
@@ -88,9 +76,9 @@ def feature_histograms(x_train: pd.DataFrame, x_test: pd.DataFrame) -> bytes:
     names = list(x_train.columns)[:MAX_HISTOGRAMS]
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    figure = _figure(2.0 * columns, 1.55 * rows + 0.25)
+    figure = new_figure(2.0 * columns, 1.55 * rows + 0.25)
     for position, name in enumerate(names, start=1):
-        axes = _axes(figure, rows, columns, position)
+        axes = add_axes(figure, rows, columns, position)
         if x_train.dtypes[name].kind == "O":
             _categories(axes, x_train.loc[:, name], x_test.loc[:, name])
         else:
@@ -100,7 +88,7 @@ def feature_histograms(x_train: pd.DataFrame, x_test: pd.DataFrame) -> bytes:
         axes.tick_params(labelsize=6)
     more = f", the first {len(names)} of {x_train.shape[1]} inputs" if x_train.shape[1] > len(names) else ""
     figure.suptitle(f"share of rows: training filled, test outlined{more}", color=INK, fontsize=8)
-    return _png(figure)
+    return as_png(figure)
 
 
 def _histogram(axes: "Axes", train: pd.Series, test: pd.Series) -> None:
@@ -131,31 +119,3 @@ def _categories(axes: "Axes", train: pd.Series, test: pd.Series) -> None:
     axes.bar(places, shares[0], color=CANDIDATE, alpha=0.45, width=0.8)
     axes.bar(places, shares[1], edgecolor=BASELINE, fill=False, linewidth=1.1, width=0.8)
     axes.set_xticks(places, [str(value)[:8] for value in shown] + ["other"], rotation=40, ha="right")
-
-
-def _figure(width: float, height: float) -> "Figure":
-    # Figure without pyplot: no global state, no display, and nothing to close.
-    from matplotlib.figure import Figure  # noqa: PLC0415 - 0.7 s, only when something is drawn
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _axes(figure: "Figure", rows: int, columns: int, position: int) -> "Axes":
-    axes = figure.add_subplot(rows, columns, position)
-    axes.patch.set_alpha(0)
-    axes.tick_params(colors=INK, labelsize=7, length=2)
-    axes.xaxis.label.set(color=INK, fontsize=8)
-    axes.yaxis.label.set(color=INK, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(INK)
-    return axes
-
-
-def _legend(axes: "Axes") -> None:
-    axes.legend(frameon=False, labelcolor=INK, fontsize=7, loc="best")
-
-
-def _png(figure: "Figure") -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, transparent=True)
-    return buffer.getvalue()

@@ -29,6 +29,14 @@ MISTAKES = {
             "lawful are 'aws/eu-west-2', 'azure/uksouth', 'gcp/europe-west2'"
         ),
     ),
+    "unknown reference of drift": (
+        ("{min_improvement: 0.0}\n", "{drift: {reference: trainng}} #!\n"),
+        "thresholds.drift.reference: unknown value 'trainng'; did you mean 'training'?",
+    ),
+    "second threshold below the first": (
+        ("{min_improvement: 0.0}\n", "{drift: {warn: 0.3, error: 0.2}} #!\n"),
+        "thresholds.drift: error (0.2) must not be below warn (0.3)",
+    ),
     "unknown jurisdiction": (
         ("    UK:\n", "    UKK: #!\n"),
         "placements.UKK: unknown jurisdiction; did you mean 'UK'?",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcml_assets.configuration.workload import find_workload_files, load_workload, load_workloads
+from mcml_assets.domain.drift import DEFAULT_DRIFT
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Classification, FunctionReference, JurisdictionColumn, Role
 from mcml_assets_tests.configuration.mistakes import MISTAKES
@@ -143,6 +144,7 @@ def test_what_may_be_left_out_has_a_plain_default(tmp_path: Path) -> None:
     )
     workload = load_workload(file, TOPOLOGY)
     assert (workload.personal_columns, workload.lock_in, workload.thresholds.min_improvement) == ((), None, 0.0)
+    assert workload.thresholds.drift == DEFAULT_DRIFT
     assert (workload.serving.golden_predictions, workload.serving.golden_tolerance) == (16, 1e-9)
     assert (workload.features.first_after_days, workload.features.every_days) == (None, None)
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mcml_assets.training.candidate import train_candidate
-from mcml_assets.training.plots import as_markdown, feature_histograms, plots
+from mcml_assets.training.figures import as_markdown
+from mcml_assets.training.plots import feature_histograms, plots
 from mcml_assets_tests.training.synthetic import make_rows, make_workload
 
 PNG = b"\x89PNG\r\n\x1a\n"

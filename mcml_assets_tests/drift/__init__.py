@@ -1,0 +1,1 @@
+"""Tests of sketches, of what two of them say about drift, and of what is shown."""

@@ -16,13 +16,13 @@ from mcml_assets.resources.stores import CloudStores
 
 
 class Bench:
-    """One workload on one machine's folders: materialize, look at events, reach into the stores."""
+    """One workload over the clouds of some settings: materialize, look at events, reach into the stores."""
 
-    def __init__(self, declaration: Path, home: Path) -> None:
-        self.settings = Settings(home=home)
+    def __init__(self, declaration: Path, settings: Settings, instance: dg.DagsterInstance | None = None) -> None:
+        self.settings = settings
         self.workload: Workload = load_workload(declaration, load_topology(self.settings.topology_file))
         self.definitions = dg.Definitions.merge(build_resources(self.settings), build_workload(self.workload))
-        self.instance = dg.DagsterInstance.ephemeral()
+        self.instance = instance or dg.DagsterInstance.ephemeral()
         self.stores = CloudStores.from_settings(self.settings)
 
     def run(self, partition: str, *nouns: str) -> dg.ExecuteInProcessResult:
@@ -49,7 +49,7 @@ def bench(tmp_path: Path) -> Callable[[str], Bench]:
     def make(name: str) -> Bench:
         folder = tmp_path / "defs" / name
         shutil.copytree(DEFS / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        return Bench(folder / "defs.yaml", tmp_path / "home")
+        return Bench(folder / "defs.yaml", Settings(home=tmp_path / "home"))
 
     return make
 

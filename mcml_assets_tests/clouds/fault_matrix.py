@@ -4,7 +4,7 @@ The steps are those that an undisturbed run is seen to take, so a protocol that 
 fulfil is in `test_fault_matrix.py`, how the matrix is shown in `fault_page.py`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
@@ -210,48 +210,56 @@ def steps(scene: Scene) -> list[Step]:
     return sorted(found, key=lambda step: (kinds.index((step.operation, step.what[:4])), step.what))
 
 
-def run_cell(scene: Scene, step: Step, kind: FaultKind) -> Cell | None:
-    """Run `scene` with the fault at one step, then without, and check what must hold whatever happened.
+def run_cells(scene: Scene, step: Step, kinds: Sequence[FaultKind]) -> list[Cell]:
+    """Run `scene` with one fault after the other at one step, then without, and check what must hold whatever happened.
 
-    None when the fault cannot strike there.
+    All faults but the last must leave the former snapshot current, or the later ones would find the work done.
     """
-    if step.operation not in APPLIES[kind]:
-        return None
     location, key = scene.store.location, scene.workload + step.pattern
-    fault = Fault(location, kind, BEGINS, BEGINS + timedelta(minutes=10), {"operation": step.operation, "key": key})
-    planned, slept = [fault], list[float]()
+    planned, slept = list[Fault](), list[float]()
     faulty = FaultyStore(scene.store, lambda: planned, lambda: BEGINS, slept.append)
     for number, change in enumerate(scene.history, start=1):
-        if number == len(scene.history) and kind is FaultKind.STALE_READ:
+        if number == len(scene.history) and FaultKind.STALE_READ in kinds:
+            planned[:] = [_fault(location, FaultKind.STALE_READ, step, key)]
             _look(faulty, step.operation, key)
         change()
     former = scene.seen.manifest(list(snapshot_names())[1])
-    outcome = "completes"
-    try:
-        scene.act(faulty)
-    except McmlError as error:
-        outcome = type(error).__name__
-    assert kind is not FaultKind.LATENCY or sum(slept) > 0, "the fault struck nothing"
-    # Nobody needs the fault to end to read what was there; and the run after it finishes the work.
-    assert contents(scene.seen, former) == FORMER
-    current = scene.seen.current()
-    assert current is not None
-    after = contents(scene.seen, current)
-    assert after in (FORMER, NEXT)
+    cells: list[Cell] = []
+    for kind in kinds:
+        planned[:] = [_fault(location, kind, step, key)]
+        outcome = "completes"
+        try:
+            scene.act(faulty)
+        except McmlError as error:
+            outcome = type(error).__name__
+        assert kind is not FaultKind.LATENCY or sum(slept) > 0, "the fault struck nothing"
+        # Nobody needs the fault to end to read what was there; and the run after it finishes the work.
+        assert contents(scene.seen, former) == FORMER
+        current = scene.seen.current()
+        assert current is not None
+        after = contents(scene.seen, current)
+        assert after in (FORMER, NEXT)
+        cells.append(Cell(outcome, "new" if after == NEXT else "former"))
     planned.clear()
     scene.act(scene.store)
     _check_complete(scene)
-    return Cell(outcome, "new" if after == NEXT else "former")
+    return cells
+
+
+def _fault(location: str, kind: FaultKind, step: Step, key: str) -> Fault:
+    return Fault(location, kind, BEGINS, BEGINS + timedelta(minutes=10), {"operation": step.operation, "key": key})
 
 
 @cache
 def matrix_in_memory(made: SceneMaker) -> Mapping[tuple[Step, FaultKind], Cell | None]:
-    """Every cell of one scene in memory, by its steps in their order."""
+    """Every cell of one scene in memory, by its steps in their order; None where the fault cannot strike."""
     store = MemoryStore("aws/eu-west-2")
     with TemporaryDirectory() as name:
         folder = Path(name)
         return {
-            (step, kind): run_cell(made(store, folder), step, kind) for step in steps(made(store, folder)) for kind in FaultKind
+            (step, kind): run_cells(made(store, folder), step, [kind])[0] if step.operation in APPLIES[kind] else None
+            for step in steps(made(store, folder))
+            for kind in FaultKind
         }
 
 

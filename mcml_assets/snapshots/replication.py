@@ -7,8 +7,10 @@ seen here: `integrity` reads them back before anything downstream uses them, `sc
 `verify` reads what is there before relying on it.
 
 Two locations never share bytes on disk: a hard link or a reflink would make a copy of nothing, as one bad block would be
-bad in both. Nor is a copy made by the provider's own machines, between two buckets of one cloud: it would have to be read
-once more to be digested, and needs credentials that reach two locations, which no location has.
+bad in both. Nor is a copy made by the provider's own machines, between two buckets of one cloud. On S3 it could be proved
+(CopyObject tells the SHA-256 of what it stored; Google tells CRC32C only, Azure nothing), but the identity that asks for it
+must enter both buckets, and no location's identity enters two: whoever takes one location's credentials has one location.
+Within one location nothing is copied at all, for its assets share their blobs.
 
 Which location copies from which, and when, is decided above; what a committed snapshot looks like is in `store.py`.
 """

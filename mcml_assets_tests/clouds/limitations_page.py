@@ -9,7 +9,7 @@ from pathlib import Path
 from mcml_assets.clouds.capabilities import Capability, capabilities, upload_limits
 from mcml_assets.configuration.settings import PROJECT_ROOT
 from mcml_assets.domain.topology import STORE_KINDS
-from mcml_assets_tests.clouds.limitations import LIMITATIONS, UNVERIFIED
+from mcml_assets_tests.clouds.limitations import LIMITATIONS, NOT_USED, UNVERIFIED
 
 PAGE = PROJECT_ROOT / "deploy" / "docs" / "limitations.md"
 
@@ -50,6 +50,8 @@ def _lines() -> Iterator[str]:
     for one in LIMITATIONS:
         where = f"{one.store}, its emulator only" if one.emulator else one.store
         yield f"| {where} | `{one.test}` | {one.reason} | {one.consequence} | <{one.source}> |"
+    yield from ("", "## Offered, and not used", "")
+    yield from (f"- {text}" for text in NOT_USED)
     yield from ("", "## Unverified", "", "No emulator shows these, and they were run against no real account:", "")
     yield from (f"- {text}" for text in UNVERIFIED)
 

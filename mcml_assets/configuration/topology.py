@@ -128,7 +128,9 @@ def _problems(model: TopologyModel) -> Iterator[Problem]:
             # Two locations in one bucket would fail together and look like equal copies for ever.
             if written.bucket in buckets:
                 owner = buckets[written.bucket]
-                yield Problem((*here, "bucket"), f"{written.bucket!r} is already the bucket of {owner}")
+                yield Problem(
+                    (*here, "bucket"), f"{written.bucket!r} is already the bucket of {owner}: give each location its own"
+                )
             buckets.setdefault(written.bucket, f"{cloud}/{region}")
 
 

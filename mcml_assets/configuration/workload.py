@@ -76,7 +76,9 @@ def load_workloads(defs: Path, topology: Topology) -> tuple[list[Workload], list
             continue
         if workload.name in workloads:
             other = workloads[workload.name].directory / FILE_NAME
-            problem = Problem((*WITHIN, "name"), f"{workload.name!r} is already the name of the workload in {other}")
+            problem = Problem(
+                (*WITHIN, "name"), f"{workload.name!r} is already the name of the workload in {other}: choose another"
+            )
             errors.append(configuration_error(read_yaml(path.absolute()), [problem], WITHIN))
         else:
             workloads[workload.name] = workload

@@ -85,9 +85,7 @@ class Acceptor:
     @classmethod
     def from_json(cls, data: bytes) -> "Acceptor":
         """Read a stored acceptor. Raises `CorruptSnapshot` for broken JSON, an unknown format or fields that lack."""
-        document = unsealed(data, "register")
-        if document.pop("format", None) != REGISTER_FORMAT:
-            raise CorruptSnapshot(f"register does not have format {REGISTER_FORMAT}, the one this version reads")
+        document = unsealed(data, "register", REGISTER_FORMAT)
         try:
             entry = document["entry"]
             return cls(

@@ -20,6 +20,11 @@ DIGEST_ALGORITHM = "sha256"
 SEAL = "sealed_by"
 SNAPSHOT_NOUNS = ("landing", "raw_data", "feature_snapshot", "training_run", "model")
 """The assets that have snapshots, and in every location where they have one a pointer."""
+# What mends an object that cannot be read; a manifest is the same in every location that holds its snapshot.
+REMEDIES = {
+    "manifest": "bring back its former version, from the bucket's versions or a backup, or copy it from another location",
+    "pointer": "bring back its former version, from the bucket's versions or a backup",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -93,9 +98,7 @@ class Manifest:
         Raises `CorruptSnapshot` for broken JSON, an unknown format, a path outside the snapshot, or an id that does
         not match the content.
         """
-        document = unsealed(data, "manifest")
-        if document.get("format") != MANIFEST_FORMAT:
-            raise CorruptSnapshot(f"manifest has format {document.get('format')!r}, this version reads {MANIFEST_FORMAT}")
+        document = unsealed(data, "manifest", MANIFEST_FORMAT)
         claimed = document.pop("snapshot_id", None)
         try:
             files = tuple(SnapshotFile(**entry) for entry in document.pop("files"))
@@ -105,9 +108,11 @@ class Manifest:
                 check_path(file.path)
                 check_digest(file.digest)
         except (TypeError, KeyError, AttributeError, ValueError) as error:
-            raise CorruptSnapshot(f"manifest does not have the expected fields: {error}") from error
+            raise _unreadable("manifest", f"does not have the expected fields: {error}") from error
+        except CorruptSnapshot as error:
+            raise _unreadable("manifest", f"names what it must not: {error}") from error
         if claimed != actual:
-            raise CorruptSnapshot(f"manifest says it is {claimed}, but its content is {actual}")
+            raise _unreadable("manifest", f"says it is {claimed}, but its content is {actual}")
         return manifest
 
 
@@ -137,17 +142,17 @@ class Pointer:
     @classmethod
     def from_json(cls, data: bytes) -> "Pointer":
         """Read a stored pointer. Raises `CorruptSnapshot` for broken JSON, an unknown format or fields that lack."""
-        document = unsealed(data, "pointer")
-        if document.get("format") != MANIFEST_FORMAT:
-            raise CorruptSnapshot(f"pointer has format {document.get('format')!r}, this version reads {MANIFEST_FORMAT}")
+        document = unsealed(data, "pointer", MANIFEST_FORMAT)
         try:
             pointer = cls(**document)
             check_digest(pointer.snapshot_id)
         except TypeError as error:
-            raise CorruptSnapshot(f"pointer does not have the expected fields: {error}") from error
+            raise _unreadable("pointer", f"does not have the expected fields: {error}") from error
+        except CorruptSnapshot as error:
+            raise _unreadable("pointer", f"names what it must not: {error}") from error
         for name, epoch in (("epoch", pointer.epoch), ("fence", pointer.fence)):
             if type(epoch) is not int:
-                raise CorruptSnapshot(f"pointer has {name} {epoch!r}, not a whole number")
+                raise _unreadable("pointer", f"has {name} {epoch!r}, not a whole number")
         return pointer
 
 
@@ -155,13 +160,13 @@ def check_path(path: str) -> None:
     """Refuse a path that is absolute, climbs out of the snapshot, or is not in its plainest form."""
     plain = PurePosixPath(path)
     if not plain.parts or plain.is_absolute() or ".." in plain.parts or str(plain) != path or "\\" in path:
-        raise CorruptSnapshot(f"manifest names a path outside its snapshot: {path!r}")
+        raise CorruptSnapshot(f"{path!r} is a path outside its snapshot")
 
 
 def check_digest(digest: str) -> None:
     """Refuse what is not a SHA-256 digest in lower-case hex: it becomes part of a key."""
     if not fullmatch(r"[0-9a-f]{64}", digest):
-        raise CorruptSnapshot(f"expected a sha256 digest in hex, found {digest!r}")
+        raise CorruptSnapshot(f"{digest!r} is no sha256 digest in hex")
 
 
 def canonical_json(value: object) -> bytes:
@@ -186,17 +191,30 @@ def _seal(document: dict[str, Any]) -> str | None:
         return None
 
 
-def unsealed(data: bytes, what: str) -> dict[str, Any]:
-    """The fields that `sealed` stored, or that were stored before there was a seal."""
+def unsealed(data: bytes, what: str, known: int) -> dict[str, Any]:
+    """The fields that `sealed` stored, or that were stored before there was a seal, in the `known` format.
+
+    Raises `CorruptSnapshot` for everything else.
+    """
     try:
         document = json.loads(data)
     except ValueError as error:
-        raise CorruptSnapshot(f"{what} is not readable JSON: {error}") from error
+        raise _unreadable(what, f"is not readable JSON: {error}") from error
     if not isinstance(document, dict):
-        raise CorruptSnapshot(f"{what} is not a JSON object")
+        raise _unreadable(what, "is not a JSON object")
     fields = cast("dict[str, Any]", document)
-    # Another format may be sealed in another way, and is refused for what it is.
     seal = fields.pop(SEAL, None)
-    if seal is not None and fields.get("format") == MANIFEST_FORMAT and seal != _seal(fields):
-        raise CorruptSnapshot(f"{what} is damaged: its fields are not those that were stored")
+    found = fields.get("format")
+    # Another format may be sealed in another way, and is refused for what it is.
+    if found != known:
+        said = f"has format {found!r}, this version reads {known}"
+        if isinstance(found, int) and found > known:
+            raise CorruptSnapshot(f"{what} {said}; a newer version of mcml_assets wrote it: upgrade this one")
+        raise _unreadable(what, said)
+    if seal is not None and seal != _seal(fields):
+        raise _unreadable(what, "is damaged: its fields are not those that were stored")
     return fields
+
+
+def _unreadable(what: str, why: str) -> CorruptSnapshot:
+    return CorruptSnapshot("; ".join([f"{what} {why}", *([REMEDIES[what]] if what in REMEDIES else [])]))

@@ -19,7 +19,7 @@ from mcml_assets.clouds.counted import CountedStore
 from mcml_assets.clouds.interfaces import ObjectMeta, ObjectStore
 from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.errors import CorruptSnapshot, ObjectNotFound, PreconditionFailed
-from mcml_assets.domain.snapshot import Manifest, Pointer, SnapshotFile, check_path
+from mcml_assets.domain.snapshot import REMEDIES, Manifest, Pointer, SnapshotFile, check_path
 from mcml_assets.snapshots.blobs import Blobs, describe
 from mcml_assets.snapshots.intents import WorkloadActivity
 from mcml_assets.snapshots.pointer import Confirm, CurrentPointer, PointerVersion
@@ -99,7 +99,8 @@ class SnapshotStore:
             return self.manifest(pointer.snapshot_id)
         except ObjectNotFound as error:
             raise CorruptSnapshot(
-                f"{self.location}: {self._folder} points to {pointer.snapshot_id}, whose manifest is missing"
+                f"{self.location}: {self._folder} points to {pointer.snapshot_id}, whose manifest is missing; "
+                f"{REMEDIES['manifest']}"
             ) from error
 
     def manifest(self, snapshot_id: str) -> Manifest:
@@ -110,7 +111,10 @@ class SnapshotStore:
         except CorruptSnapshot as error:
             raise CorruptSnapshot(f"{self.location}: {self._manifest_key(snapshot_id)}: {error}") from error
         if manifest.snapshot_id != snapshot_id:
-            raise CorruptSnapshot(f"{self.location}: {self._manifest_key(snapshot_id)} holds snapshot {manifest.snapshot_id}")
+            raise CorruptSnapshot(
+                f"{self.location}: {self._manifest_key(snapshot_id)} holds snapshot {manifest.snapshot_id}; "
+                f"{REMEDIES['manifest']}"
+            )
         return manifest
 
     def commit(

@@ -36,7 +36,12 @@ AWS = "clouds.aws.regions.eu-west-2"
 @pytest.mark.parametrize(
     ("old", "new", "line", "told"),
     [
-        ("two", "one", 16, "clouds.gcp.regions.europe-west2.bucket: 'one' is already the bucket of aws/eu-west-2"),
+        (
+            "two",
+            "one",
+            16,
+            "clouds.gcp.regions.europe-west2.bucket: 'one' is already the bucket of aws/eu-west-2: give each location its own",
+        ),
         ("[small]", "[smal]", 9, f"{AWS}.compute_profiles[0]: unknown compute profile 'smal'; did you mean 'small'?"),
         ("jurisdiction", "jurisdicton", 7, f"{AWS}.jurisdicton: unknown key; did you mean 'jurisdiction'?"),
         ("0.09", "free", 10, f"{AWS}.egress_price: must be a valid decimal (it is 'free')"),

@@ -184,7 +184,7 @@ def test_of_two_workloads_with_one_name_the_first_is_kept(tmp_path: Path) -> Non
     assert [workload.directory for workload in workloads] == [first.parent]
     (line,) = marked_lines(second)
     assert [str(error) for error in errors] == [
-        f"{second}:{line}: name: 'churn' is already the name of the workload in {first}"
+        f"{second}:{line}: name: 'churn' is already the name of the workload in {first}: choose another"
     ]
 
 

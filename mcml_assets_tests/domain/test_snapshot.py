@@ -166,9 +166,9 @@ def test_what_was_stored_before_there_was_a_seal_is_read():
 @example(b"\xff\xfe")
 @example(b'{"format":1,"sealed_by":"","epoch":"\\ud800"}')
 def test_what_is_no_manifest_is_refused(data: bytes):
-    """Bytes that are no manifest or pointer are refused as corrupt, by no other error."""
+    """Bytes that are no manifest or pointer are refused as corrupt, by no other error, with what mends it."""
     for read in (Manifest.from_json, Pointer.from_json):
-        with pytest.raises(CorruptSnapshot):
+        with pytest.raises(CorruptSnapshot, match=r"bring back its former version|upgrade this one"):
             read(data)
 
 
@@ -182,20 +182,23 @@ def test_a_wrong_id_is_refused():
         Manifest.from_json(stored(manifest, row_count=2))
 
 
-@pytest.mark.parametrize("newer", [2, 0, "1", None])
-def test_another_format_is_refused(newer: object):
-    """A manifest or pointer of a format this version does not know is refused, naming both formats."""
-    with pytest.raises(CorruptSnapshot, match=r"manifest has format .*, this version reads 1"):
-        Manifest.from_json(stored(a_manifest("a"), format=newer))
+@pytest.mark.parametrize(
+    ("other", "remedy"),
+    [(2, "upgrade this one"), (0, "bring back its former version"), ("1", "bring back"), (None, "bring back")],
+)
+def test_another_format_is_refused(other: object, remedy: str):
+    """A manifest or pointer of a format this version does not know is refused, naming both formats and the way out."""
+    with pytest.raises(CorruptSnapshot, match=rf"manifest has format .*, this version reads 1; .*{remedy}"):
+        Manifest.from_json(stored(a_manifest("a"), format=other))
     pointer = Pointer("0" * 64, 1, "2026-01-01T00:00:00+00:00")
-    with pytest.raises(CorruptSnapshot, match=r"pointer has format .*, this version reads 1"):
-        Pointer.from_json(canonical_json({**asdict(pointer), "format": newer}))
+    with pytest.raises(CorruptSnapshot, match=rf"pointer has format .*, this version reads 1; .*{remedy}"):
+        Pointer.from_json(canonical_json({**asdict(pointer), "format": other}))
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", "a/..", "..", "", ".", "./a", "a//b", "a/", "a\\..\\b"])
 def test_paths_out_of_the_snapshot_are_refused(path: str):
     """A path that leaves the snapshot's folder, or could be written another way, is refused although its id is right."""
-    with pytest.raises(CorruptSnapshot, match="outside its snapshot"):
+    with pytest.raises(CorruptSnapshot, match="outside its snapshot; bring back its former version"):
         Manifest.from_json(a_manifest("fine", path).to_json())
 
 
@@ -209,9 +212,9 @@ def test_digests_that_are_none_are_refused():
     """What becomes a key in a bucket must be a digest: nothing else passes, with a right id or not."""
     for digest in ("../../other", "0" * 63, "0" * 64 + "\n", "A" * 64):
         damaged = replace(a_manifest(), files=(SnapshotFile("a", 1, digest),))
-        with pytest.raises(CorruptSnapshot, match="expected a sha256 digest"):
+        with pytest.raises(CorruptSnapshot, match="is no sha256 digest in hex; bring back its former version"):
             Manifest.from_json(damaged.to_json())
-        with pytest.raises(CorruptSnapshot, match="expected a sha256 digest"):
+        with pytest.raises(CorruptSnapshot, match="is no sha256 digest in hex; bring back its former version"):
             Pointer.from_json(Pointer(digest, 1, "2026-01-01T00:00:00+00:00").to_json())
 
 

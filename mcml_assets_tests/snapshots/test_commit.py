@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -331,19 +332,27 @@ def test_committing_again_heals_what_was_lost(store: MemoryStore, tmp_path: Path
 
 
 def test_unreadable_manifests_and_pointers_say_where(store: MemoryStore, tmp_path: Path):
-    """A damaged, swapped or missing manifest and a damaged pointer raise `CorruptSnapshot` with location and key."""
+    """A damaged, swapped, newer or missing manifest and a damaged pointer are told with location, key and remedy."""
     target = snapshots(store)
     one = commit(target, FORMER, tmp_path).manifest
     two = commit(target, NEXT, tmp_path).manifest
     key = f"retail/landing/manifests/{two.snapshot_id}.json"
     store.put(key, two.to_json()[:-20])
-    with pytest.raises(CorruptSnapshot, match=rf"aws/eu-west-2: {key}: manifest is not readable JSON"):
+    remedy = "bring back its former version"
+    with pytest.raises(CorruptSnapshot, match=rf"aws/eu-west-2: {key}: manifest is not readable JSON.*; {remedy}"):
+        target.current()
+    outside = replace(two, files=(SnapshotFile("../../etc/passwd", 1, "0" * 64),))
+    store.put(key, outside.to_json())
+    with pytest.raises(CorruptSnapshot, match=rf"aws/eu-west-2: {key}: .*'../../etc/passwd' is a path outside.*; {remedy}"):
+        target.current()
+    store.put(key, replace(two, format=2).to_json())
+    with pytest.raises(CorruptSnapshot, match=rf"aws/eu-west-2: {key}: .*newer version of mcml_assets wrote it: upgrade"):
         target.current()
     store.put(key, one.to_json())
-    with pytest.raises(CorruptSnapshot, match=rf"{key} holds snapshot {one.snapshot_id}"):
+    with pytest.raises(CorruptSnapshot, match=rf"{key} holds snapshot {one.snapshot_id}; {remedy}"):
         target.current()
     store.delete(key)
-    with pytest.raises(CorruptSnapshot, match=rf"points to {two.snapshot_id}, whose manifest is missing"):
+    with pytest.raises(CorruptSnapshot, match=rf"points to {two.snapshot_id}, whose manifest is missing; {remedy}"):
         target.current()
     with pytest.raises(ObjectNotFound):
         target.manifest(two.snapshot_id)

@@ -53,10 +53,12 @@ LIMITATIONS = (
 
 # What a provider offers and the platform does without, with the reason.
 NOT_USED = (
-    "Copies by the provider's own machines, between two buckets of one cloud. On S3 such a copy could be proved (CopyObject "
-    "tells the SHA-256 of what it stored, up to 5 GiB; Google tells CRC32C only, Azure nothing). But whoever asks for it "
-    "must enter both buckets, and each location has an identity that enters its own bucket and no other. Within one "
-    "location nothing is copied at all: its assets share their files.",
+    (
+        "Copies by the provider's own machines, between two buckets of one cloud. On S3 such a copy could be proved "
+        "(CopyObject tells the SHA-256 of what it stored, up to 5 GiB; Google tells CRC32C only, Azure nothing). But "
+        "whoever asks for it must enter both buckets, and each location has an identity that enters its own bucket and no "
+        "other. Within one location nothing is copied at all: its assets share their files."
+    ),
     "Hard links and reflinks between local buckets: one bad block would be bad in both copies.",
 )
 

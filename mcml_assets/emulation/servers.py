@@ -221,7 +221,7 @@ def _commands(settings: Settings, azure_keys: Mapping[str, str]) -> list[dict[st
     for kind in KINDS:
         (folder / kind).mkdir()
     return [
-        {"command": command, "environment": environment, "log": str(folder / "logs" / f"{kind}.log")}
+        {"name": kind, "command": command, "environment": environment, "log": str(folder / "logs" / f"{kind}.log")}
         for kind, (command, environment) in commands.items()
     ]
 

@@ -184,6 +184,28 @@ def test_a_killed_starter_leaves_no_orphans(tmp_path: Path):
     assert running_emulators(settings) is None
 
 
+def test_an_emulator_that_ends_before_its_time_is_told(tmp_path: Path):
+    """Whoever watches the terminal reads which emulator died and what to do; those that are ended in order say nothing."""
+    (tmp_path / "log").touch()
+    other = {"environment": {}, "log": str(tmp_path / "log")}
+    commands = [
+        {"name": "s3", "command": [sys.executable, "-c", "raise SystemExit(7)"], **other},
+        {"name": "gcs", "command": [sys.executable, "-c", "import time; time.sleep(60)"], **other},
+    ]
+    watch = [sys.executable, "-m", "mcml_assets.emulation.watch"]
+    with subprocess.Popen(watch, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdin is not None
+        assert running.stderr is not None
+        running.stdin.write(json.dumps(commands).encode() + b"\n")
+        running.stdin.flush()
+        told = running.stderr.readline().decode()
+        running.stdin.close()
+        assert running.stderr.read() == b""
+    assert "The emulator of s3 ended with status 7" in told
+    assert f"its log is {tmp_path / 'log'}" in told
+    assert "start it again" in told
+
+
 def test_a_taken_port_is_explained_and_nothing_starts(tmp_path: Path):
     """A port that is in use is named with the setting that moves the emulators, and no process is left."""
     settings = settings_for(tmp_path)

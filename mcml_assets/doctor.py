@@ -16,6 +16,7 @@ from enum import StrEnum
 
 import httpx
 
+from mcml_assets.clouds.fault_plan import list_faults
 from mcml_assets.clouds.inspection import BucketInspector, Fact
 from mcml_assets.clouds.interfaces import ObjectMeta, ObjectStore
 from mcml_assets.clouds.registry import inspector, open_store
@@ -100,6 +101,15 @@ def examine(location: Location, settings: Settings) -> Examination:
     if verdict is Verdict.OK and any(check.state in (State.ERROR, State.UNKNOWN) for check in checks):
         verdict = Verdict.PROBLEMS
     return Examination(location.key, location.jurisdiction, location.store.kind, location.bucket, verdict, tuple(checks))
+
+
+def planned_faults(locations: Sequence[Location], settings: Settings) -> list[str]:
+    """The faults that are set on purpose for these locations: nobody should look for the cause of a drill."""
+    try:
+        faults = list_faults(settings)
+    except ConfigurationError:
+        return []  # each location says so itself
+    return [fault.describe() for fault in faults if any(fault.concerns(location.key) for location in locations)]
 
 
 def worst(examinations: Sequence[Examination]) -> Verdict:
@@ -233,9 +243,13 @@ def clock_skew(address: str) -> float:
 
 def _reach_remedy(location: Location) -> str:
     bucket, account, region = location.bucket, location.store.account, location.region
+    endpoint = location.store.endpoint
     match location.store.kind:
         case "s3":
-            return f"look at it with `aws s3api head-bucket --bucket {bucket} --region {region}`"
+            where = f"--region {region}" if endpoint is None else f"--endpoint-url {endpoint}"
+            return f"look at it with `aws s3api head-bucket --bucket {bucket} {where}`"
+        case "gcs" | "azure" if endpoint is not None:
+            return f"see whether the service at {endpoint} runs, and has the bucket {bucket}"
         case "gcs":
             return f"look at it with `gcloud storage buckets describe gs://{bucket}`"
         case "azure":

@@ -42,14 +42,15 @@ def doctor(
     configuration, 3 a location cannot be reached; of several the one that is later in ok, problems, unreachable,
     misconfigured.
 
-    JSON: {profile, verdict, locations: [{location, jurisdiction, store, bucket, verdict, checks: [{name, state, detail,
-    remedy}]}]}. Verdicts: ok, problems, unreachable, misconfigured. States: ok, warning, error, unknown, not_applicable.
-    Checks: clock, reach, write, read, conditional_create, conditional_update, encryption, versioning, public_access,
-    delete, and cleanup where something stayed; what could not be asked any more is absent.
+    JSON: {profile, verdict, faults, locations: [{location, jurisdiction, store, bucket, verdict, checks: [{name, state,
+    detail, remedy}]}]}. Verdicts: ok, problems, unreachable, misconfigured. States: ok, warning, error, unknown,
+    not_applicable. Checks: clock, reach, write, read, conditional_create, conditional_update, encryption, versioning,
+    public_access, delete, and cleanup where something stayed; what could not be asked any more is absent. Faults are
+    those that were set on purpose for these locations, in words.
     """
     from mcml_assets.clouds.registry import provision  # noqa: PLC0415 - opens object stores
     from mcml_assets.configuration.topology import load_topology  # noqa: PLC0415 - pydantic models, not needed for help
-    from mcml_assets.doctor import examine_all, worst  # noqa: PLC0415 - opens object stores
+    from mcml_assets.doctor import examine_all, planned_faults, worst  # noqa: PLC0415 - opens object stores
     from mcml_assets.emulation.servers import enter_emulators  # noqa: PLC0415 - the same
 
     try:
@@ -61,15 +62,16 @@ def doctor(
         fail(error)
     examinations = examine_all(locations, settings)
     verdict = worst(examinations)
+    faults = planned_faults(locations, settings)
     if json_:
         found = [asdict(each) for each in examinations]
-        print_json({"profile": topology.profile, "verdict": verdict, "locations": found})
+        print_json({"profile": topology.profile, "verdict": verdict, "faults": faults, "locations": found})
     else:
-        _print(examinations)
+        _print(examinations, faults)
     raise typer.Exit(EXITS[verdict])
 
 
-def _print(examinations: Sequence["Examination"]) -> None:
+def _print(examinations: Sequence["Examination"], faults: Sequence[str]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("location", no_wrap=True)
     for column in COLUMNS:
@@ -86,3 +88,5 @@ def _print(examinations: Sequence["Examination"]) -> None:
             out.print(f"{SIGNS[check.state]} {each.location} {check.name}: {escape(check.detail)}", highlight=False)
             if check.remedy:
                 out.print(f"    {escape(check.remedy)}", highlight=False, soft_wrap=True)
+    for fault in faults:
+        out.print(f"[yellow]faults:[/yellow] {escape(fault)}; `mcml fault clear` ends it", highlight=False)

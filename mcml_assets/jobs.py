@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from mcml_assets.asset_checks.integrity import integrity_report
 from mcml_assets.configuration.settings import DEFS
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError
@@ -125,7 +126,7 @@ def _judge(
         "scrubbed_bytes": report.bytes,
         "scrubbed_share": report.shelves / 256,
         "oldest_reading": report.oldest.isoformat(timespec="seconds"),
-        "report": dg.MetadataValue.md("\n".join(f"- {line}" for line in findings) or "No difference."),
+        "report": integrity_report(noun, location, findings),
     }
     return _result(context, workload, noun, location, passed=not findings, metadata=metadata)
 

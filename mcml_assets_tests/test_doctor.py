@@ -22,11 +22,13 @@ from azure.storage.blob import ContainerClient
 from typer.testing import CliRunner
 
 from mcml_assets.cli import app
+from mcml_assets.clouds.fault_plan import set_fault
 from mcml_assets.clouds.local.store import LocalStore
 from mcml_assets.clouds.registry import provision
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.doctor import Check, Examination, State, Verdict, examine, examine_all, worst
+from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.topology import Credentials, Location, SecretReference, StoreAccess
 from mcml_assets.emulation.servers import Emulators
 from mcml_assets_tests.emulation.started import gcs_client, started
@@ -157,6 +159,8 @@ def test_a_bucket_that_is_not_there_is_unreachable(emulators: Emulators, tmp_pat
     examination = examine(location, Settings(home=tmp_path))
     assert examination.verdict is Verdict.UNREACHABLE
     assert {"reach"} <= wrong(examination)
+    # A command that would look at the provider's own service would say nothing about this one.
+    assert (location.store.endpoint or "no endpoint") in (by_name(examination)["reach"].remedy or "")
 
 
 @live
@@ -170,7 +174,8 @@ def test_missing_protection_is_found_and_mended_by_the_remedy(emulators: Emulato
     asked = by_name(examination)
     assert examination.verdict is Verdict.PROBLEMS
     assert {"versioning", "public_access"} <= wrong(examination) <= {"versioning", "public_access", "encryption"}
-    assert f"put-bucket-versioning --bucket {location.bucket}" in (asked["versioning"].remedy or "")
+    where = f"--bucket {location.bucket} --endpoint-url {location.store.endpoint}"
+    assert f"put-bucket-versioning {where}" in (asked["versioning"].remedy or "")
     assert "BlockPublicAcls=true" in (asked["public_access"].remedy or "")
     owner.put_bucket_versioning(Bucket=location.bucket, VersioningConfiguration={"Status": "Enabled"})
     block = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
@@ -358,11 +363,26 @@ def test_the_command_prints_one_stable_document(tmp_path: Path):
     result = run(tmp_path, "--json", "-l", "gcp/us-east4", "-l", LOCAL)
     document = json.loads(result.stdout)
     assert result.exit_code == 0
-    assert (document["profile"], document["verdict"]) == ("local", "ok")
+    assert (document["profile"], document["verdict"], document["faults"]) == ("local", "ok", [])
     assert [one["location"] for one in document["locations"]] == ["gcp/us-east4", LOCAL]
     for one in document["locations"]:
         assert set(one) == {"location", "jurisdiction", "store", "bucket", "verdict", "checks"}
         assert all(set(check) == {"name", "state", "detail", "remedy"} for check in one["checks"])
+
+
+def test_a_fault_that_is_set_on_purpose_is_said(tmp_path: Path):
+    """Who examines a location in the middle of a drill is told of the drill, and not of one elsewhere."""
+    settings = Settings(home=tmp_path)
+    now = datetime.now(UTC)
+    for target, why in (("aws", "drill 7"), ("gcp", "another")):
+        fault = Fault(target, FaultKind.OUTAGE, now, now + timedelta(hours=1), why=why)
+        set_fault(fault, load_topology(settings.topology_file), settings)
+    result = run(tmp_path, "-l", LOCAL)
+    assert result.exit_code == 3
+    said = " ".join(result.stdout.split())
+    assert "faults: outage of aws" in said
+    assert "(drill 7); `mcml fault clear` ends it" in said
+    assert "another" not in said
 
 
 def test_the_command_says_what_is_wrong_in_words_and_by_its_exit_code(tmp_path: Path):

@@ -72,6 +72,7 @@ def test_a_scrub_reports_every_location(shop: Bench):
     assert results[PRIMARY] == (True, "No difference.")
     assert results[WARM][0] is False
     assert f"sound in {PRIMARY}; corrupt in {WARM}" in results[WARM][1]
+    assert f"Materialize `raw_data` in {WARM} with `verify: true`" in results[WARM][1]
     mended = shop.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=shop.instance, partition_key=WARM, asset_selection=[shop.key("raw_data")],
         run_config={"ops": {"online_retail__raw_data": {"config": {"verify": True}}}},

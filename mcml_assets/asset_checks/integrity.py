@@ -1,5 +1,7 @@
 """`integrity`: the bytes a location stores are the bytes its manifest promises."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from mcml_assets.asset_checks.partitioned import partitioned_check
@@ -34,8 +36,16 @@ def build_integrity(workload: Workload, noun: str) -> dg.AssetChecksDefinition:
                 "files": len(manifest.files),
                 "bytes": manifest.size,
                 "corrupt_files": len(mismatches),
-                "report": dg.MetadataValue.md("\n".join(f"- {mismatch}" for mismatch in mismatches) or "No difference."),
+                "report": integrity_report(noun, location, [str(mismatch) for mismatch in mismatches]),
             },
         )
 
     return integrity
+
+
+def integrity_report(noun: str, location: str, findings: Sequence[str]) -> dg.MarkdownMetadataValue:
+    """What was found wrong, a line each, and how to mend it."""
+    if not findings:
+        return dg.MetadataValue.md("No difference.")
+    remedy = f"Materialize `{noun}` in {location} with `verify: true` in the launchpad: it stores the damaged files anew."
+    return dg.MetadataValue.md("\n".join([*(f"- {finding}" for finding in findings), "", remedy]))

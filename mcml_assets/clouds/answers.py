@@ -27,6 +27,19 @@ WRONG_CLOCK = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
 OVERTAKEN = frozenset({"InvalidBlockList", "NoSuchUpload", "InvalidBlobOrBlock"})
 REJECTED = frozenset({"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "TokenRefreshRequired"})
 
+# The clients' words for an exchange that came to no answer.
+EXPLAINED = {
+    "Connect": "nobody accepts the connection",
+    "ConnectionError": "nobody accepts the connection",
+    "Timeout": "nothing came in time",
+    "ConnectTimeout": "nothing came in time",
+    "ReadTimeout": "nothing came in time",
+    "Request": "the request could not be sent",
+    "Body": "the answer broke off",
+    "ChunkedEncodingError": "the answer broke off",
+    "Decode": "the answer cannot be read",
+}
+
 
 def answered_error(location: str, key: str, status: int, code: str) -> McmlError:
     """The error for an answer of `status` with the service's own error `code`, which may be empty.
@@ -34,7 +47,7 @@ def answered_error(location: str, key: str, status: int, code: str) -> McmlError
     A status of 5xx is what was left after the client's own retries, so it is an outage; only an answer that says
     "slower" is worth a retry in place.
     """
-    said = f"{key!r}: HTTP {status}{f' {code}' if code else ''}"
+    said = f"{_about(key)}HTTP {status}{f' {code}' if code else ''}"
     if status in (409, 412):
         return PreconditionFailed(f"{location}: {key!r} was written by somebody else meanwhile")
     if status == 429 or code in THROTTLED:
@@ -58,13 +71,19 @@ def answered_error(location: str, key: str, status: int, code: str) -> McmlError
 
 
 def unreachable_error(location: str, key: str, reason: str) -> LocationUnavailable:
-    """The error when there was no answer at all; `reason` must hold no URL."""
-    return LocationUnavailable(location, f"{key!r}: no answer: {reason}; check the endpoint and the network")
+    """The error when there was no answer at all; `reason` is a client's word for it, and must hold no URL."""
+    why = EXPLAINED.get(reason, reason)
+    return LocationUnavailable(location, f"{_about(key)}no answer: {why}; check the endpoint and the network")
 
 
 def missing_bucket_error(location: str, bucket: str) -> LocationUnavailable:
     """The error when a key is missing because its bucket is."""
     return LocationUnavailable(location, f"its bucket {bucket!r} does not exist; make it, or correct `bucket` in the topology")
+
+
+def _about(key: str) -> str:
+    """What the request was about; nothing where it was about the bucket itself."""
+    return f"{key!r}: " if key else ""
 
 
 def _credentials_remedy(status: int, code: str) -> str:

@@ -49,6 +49,10 @@ class Mismatch:
     expected: str
     found: str | None
 
+    def __str__(self) -> str:
+        what = "missing" if self.found is None else f"corrupt (found {self.found[:12]})"
+        return f"{self.path} in {self.location}, {self.expected[:12]}, is {what}"
+
 
 class SnapshotStore:
     """The snapshots of one asset of one workload in one bucket.

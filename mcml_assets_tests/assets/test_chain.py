@@ -51,6 +51,9 @@ def test_a_flipped_byte_fails_integrity_here_and_nowhere_else(retail: Bench) -> 
     blob.write_bytes(spoilt)
     accused = retail.run(WARM, "raw_data", "feature_snapshot")
     assert checks_of(accused)["integrity"] is False
+    (said,) = [each.metadata["report"].value for each in accused.get_asset_check_evaluations() if not each.passed]
+    assert f"{blob.name[:12]}, is corrupt" in str(said)
+    assert f"Materialize `raw_data` in {WARM} with `verify: true`" in str(said)
     assert not accused.success
     assert retail.current(WARM, "feature_snapshot") is None
     assert checks_of(retail.run(PRIMARY, "raw_data"))["integrity"] is True

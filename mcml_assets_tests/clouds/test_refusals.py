@@ -87,7 +87,7 @@ def test_an_address_where_nobody_answers_is_an_outage(remote_location: Location,
     started = monotonic()
     error = told(at_endpoint(remote_location, "http://127.0.0.1:9"), operation)
     assert isinstance(error, LocationUnavailable)
-    assert "no answer" in str(error)
+    assert "no answer: nobody accepts the connection; check the endpoint and the network" in str(error)
     assert monotonic() - started < 15
 
 

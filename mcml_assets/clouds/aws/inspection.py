@@ -81,7 +81,9 @@ class S3Inspector:
 
     @property
     def _remedies(self) -> dict[str, str]:
-        command, blocked = f"aws s3api {{}} --bucket {self._bucket}", ",".join(f"{name}=true" for name in BLOCKS)
+        endpoint = self._location.store.endpoint
+        command = f"aws s3api {{}} --bucket {self._bucket}{f' --endpoint-url {endpoint}' if endpoint else ''}"
+        blocked = ",".join(f"{name}=true" for name in BLOCKS)
         rules = '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
         return {
             "encryption": f"{command.format('put-bucket-encryption')} --server-side-encryption-configuration '{rules}'",

@@ -8,6 +8,12 @@ import dagster as dg
 
 ACTING_TAG = "mcml/acting"
 """Put on a run by an asset that did the acting location's work, with the epoch as its value."""
+TAKEOVER_TAG = "mcml/takeover"
+"""On the runs by which a new acting location takes over: `<workload>/<jurisdiction>/<epoch>`."""
+ERROR_TAG = "mcml/error"
+"""Put on a run that failed with a typed error, with the error's class; a run that was killed has none."""
+UNAVAILABLE_TAG = "mcml/unavailable"
+"""Beside `mcml/error: LocationUnavailable` (or one of its kinds): the location that did not answer."""
 
 _C = dg.AutomationCondition
 

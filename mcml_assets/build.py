@@ -5,6 +5,8 @@ that cannot be read is shown as such, and the others load.
 """
 
 from collections.abc import Mapping
+from functools import cache, partial
+from pathlib import Path
 
 import dagster as dg
 
@@ -22,7 +24,7 @@ from mcml_assets.assets.traffic_route import build_traffic_route
 from mcml_assets.assets.training_run import build_training_run
 from mcml_assets.configuration.settings import DEFS, PROJECT_ROOT, Settings
 from mcml_assets.configuration.topology import load_topology
-from mcml_assets.configuration.workload import find_workload_files, load_workload
+from mcml_assets.configuration.workload import find_workload_files, load_workload, load_workloads
 from mcml_assets.declaration import GRAIN_TAG
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Workload
@@ -31,6 +33,7 @@ from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.schedules import daily_collection, daily_scrub
 from mcml_assets.sensors.endpoint_health import endpoint_health
+from mcml_assets.sensors.failover import build_failover
 
 
 def build_definitions(settings: Settings | None = None) -> dg.Definitions:
@@ -39,7 +42,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     return dg.Definitions.merge(
         load_workload_definitions(settings),
         build_resources(settings),
-        dg.Definitions(sensors=[*_automation_sensors(), endpoint_health]),
+        dg.Definitions(sensors=[*_automation_sensors(), endpoint_health, *build_failover_sensors(settings)]),
         dg.Definitions(jobs=[integrity_scrub, collection], schedules=[daily_scrub, daily_collection]),
     )
 
@@ -54,6 +57,17 @@ def build_resources(settings: Settings) -> dg.Definitions:
         # One process per run: a run of four assets costs what one costs, the default executor three times as much.
         executor=dg.in_process_executor,
     )
+
+
+def build_failover_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """The sensors that decide over all workloads; they read the declarations at their first tick, and then remember them."""
+    workloads = partial(_loaded_workloads, DEFS, settings.topology_file)
+    return [build_failover(workloads)]
+
+
+@cache
+def _loaded_workloads(defs: Path, topology_file: Path) -> tuple[Workload, ...]:
+    return tuple(load_workloads(defs, load_topology(topology_file))[0])
 
 
 def load_workload_definitions(settings: Settings) -> dg.Definitions:

@@ -6,6 +6,7 @@ from mcml_assets.asset_checks.partitioned import partitioned_check
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.workload import Workload
+from mcml_assets.failover.takeover import originals
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.stores import CloudStores
 
@@ -32,7 +33,7 @@ def _build_parity(workload: Workload, noun: str, origin: str) -> dg.AssetChecksD
         try:
             acting = stores.acting(workload, workload.placement_of(location).jurisdiction)
             here = stores.snapshots(workload, location, noun).current_pointer()
-            there = stores.snapshots(workload, acting.location, origin).current_pointer()
+            there = originals(workload, acting.location, origin, stores.snapshots).current_pointer()
         except McmlError as error:
             return dg.AssetCheckResult(passed=False, metadata={"problem": str(error), "error": type(error).__name__})
         return dg.AssetCheckResult(

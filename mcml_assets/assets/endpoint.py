@@ -56,6 +56,8 @@ def build_endpoint(workload: Workload) -> dg.AssetsDefinition:
                     features_uri=repositories_folder(stores.settings, location, workload.name).as_uri(),
                     model_version=package.description.version,
                     digest=manifest.snapshot_id,
+                    # A cold standby that has to act answers like any other.
+                    running=True if location == acting.location else None,
                 )
             )
             status = endpoints.platform.wait_ready(endpoint_name(workload.name, location), manifest.snapshot_id, READY_SECONDS)

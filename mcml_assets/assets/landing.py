@@ -14,18 +14,22 @@ import dagster as dg
 from mcml_assets.asset_checks.contract import contract_check, contract_result
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.assets.source import seen_source
-from mcml_assets.automation import when_missing_or_on_cron
+from mcml_assets.automation import TAKEOVER_TAG, when_missing_or_on_cron
 from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ContractViolation
 from mcml_assets.domain.snapshot import Manifest, SnapshotFile
 from mcml_assets.domain.workload import Source, Workload
+from mcml_assets.failover.probing import shared_prober
+from mcml_assets.failover.takeover import become_original
 from mcml_assets.partitions import by_jurisdiction
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.snapshots.store import SnapshotStore
 
 if TYPE_CHECKING:
     from mcml_assets.sources.parquet import Batch
+
+DATA_VERSION_TAG = "dagster/data_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,10 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
         with typed_failures(), TemporaryDirectory() as scratch:
             acting = stores.acting(workload, jurisdiction)
             snapshots = stores.snapshots(workload, acting.location, "landing")
-            found = _look(workload, jurisdiction, snapshots, Path(scratch))
+            taken_over = become_original(workload, acting, "landing", stores.snapshots, shared_prober(stores.settings))
+            # A takeover that is asked for twice, by two daemons or after a crash, must not take two batches.
+            repeated = TAKEOVER_TAG in context.run.tags and taken_over is None and snapshots.current_pointer() is not None
+            found = _look(workload, jurisdiction, snapshots, Path(scratch), take=not repeated)
             for source in workload.sources:
                 context.log_event(seen_source(workload, source))
             verdict = _judge(workload, found)
@@ -103,25 +110,30 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
                 context.log.info(
                     "%s: the source has nothing new; snapshot %s stays current", jurisdiction, found.former.snapshot_id[:12]
                 )
-                if not _is_recorded(context):
-                    yield published(found.former, {"note": "The source has nothing new."})
+                if _recorded(context) != found.former.snapshot_id:
+                    note = {"note": "The source has nothing new."}
+                    yield published(found.former, note | _takeover_metadata(context, taken_over))
                 yield result
                 return
             manifest = _commit(workload, jurisdiction, acting, snapshots, found)
-        yield published(manifest, _batch_metadata(workload, found))
+        yield published(manifest, _batch_metadata(workload, found) | _takeover_metadata(context, taken_over))
         # After what it is about: Dagster ties a check's result to the newest materialization there is.
         yield result
 
     return landing
 
 
-def _look(workload: Workload, jurisdiction: str, snapshots: SnapshotStore, scratch: Path) -> Landing:
-    from mcml_assets.sources.parquet import next_batch  # noqa: PLC0415 - pyarrow and duckdb, only when data is read
+def _look(workload: Workload, jurisdiction: str, snapshots: SnapshotStore, scratch: Path, *, take: bool) -> Landing:
+    """What has landed, and the next batch of each source; with `take` False, as if there were none."""
+    from mcml_assets.sources.parquet import Batch, next_batch  # noqa: PLC0415 - pyarrow and duckdb, only when data is read
 
     former = snapshots.current()
     landed = snapshots.fetch(former, scratch / "landed") if former else {}
     watermarks: Mapping[str, str] = former.annotations["watermarks"] if former else {}
     number = former.annotations["number"] + 1 if former else 0
+    if not take:
+        nothing = {source.name: Batch((), watermarks.get(source.name), 0, 0, 0, exhausted=True) for source in workload.sources}
+        return Landing(former, landed, nothing)
     return Landing(
         former,
         landed,
@@ -191,5 +203,28 @@ def _batch_metadata(workload: Workload, found: Landing) -> dict[str, Any]:
     }
 
 
-def _is_recorded(context: dg.AssetExecutionContext) -> bool:
-    return context.partition_key in context.instance.get_materialized_partitions(context.asset_key)
+def _takeover_metadata(context: dg.AssetExecutionContext, taken_over: Manifest | None) -> dict[str, Any]:
+    """What a new acting location went on from, and which snapshot of the former one it never got."""
+    if taken_over is None:
+        return {}
+    said = {"taken_over_snapshot": taken_over.snapshot_id[:12], "taken_over_up_to": taken_over.watermark or "unknown"}
+    recorded = _recorded(context)
+    if recorded is None or recorded == taken_over.snapshot_id:
+        return said
+    context.log.warning(
+        "snapshot %s, which the former acting location landed, had not been replicated: what is in it beyond %s is taken "
+        "from the source again, and what the source no longer has is lost",
+        recorded[:12], taken_over.watermark,
+    )  # fmt: skip
+    return {**said, "left_behind_snapshot": recorded[:12]}
+
+
+def _recorded(context: dg.AssetExecutionContext) -> str | None:
+    """The snapshot that Dagster knows as the partition's latest."""
+    tags = context.instance.event_log_storage.get_latest_tags_by_partition(
+        context.asset_key,
+        dg.DagsterEventType.ASSET_MATERIALIZATION,
+        tag_keys=[DATA_VERSION_TAG],
+        asset_partitions=[context.partition_key],
+    )
+    return tags.get(context.partition_key, {}).get(DATA_VERSION_TAG)

@@ -9,6 +9,7 @@ from mcml_assets.declaration import asset_key, declared, published
 from mcml_assets.domain.errors import ModelRejected, ObjectNotFound
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import Workload
+from mcml_assets.failover.takeover import originals
 from mcml_assets.partitions import by_location, jurisdiction_to_locations
 from mcml_assets.resources.packages import held_package
 from mcml_assets.resources.stores import CloudStores
@@ -34,7 +35,7 @@ def build_model(workload: Workload) -> dg.AssetsDefinition:
         location = context.partition_key
         with typed_failures():
             acting = stores.acting(workload, workload.placement_of(location).jurisdiction)
-            source = stores.snapshots(workload, acting.location, "training_run")
+            source = originals(workload, acting.location, "training_run", stores.snapshots)
             manifest = source.current()
             if manifest is None:
                 raise ObjectNotFound(f"{acting.location} has trained no model of {workload.name} yet")

@@ -8,6 +8,7 @@ from mcml_assets.automation import when_upstream_published
 from mcml_assets.declaration import asset_key, declared, published
 from mcml_assets.domain.errors import ObjectNotFound
 from mcml_assets.domain.workload import Workload
+from mcml_assets.failover.takeover import originals
 from mcml_assets.partitions import by_location, jurisdiction_to_locations
 from mcml_assets.resources.stores import CloudStores
 
@@ -31,7 +32,7 @@ def build_raw_data(workload: Workload) -> dg.AssetsDefinition:
         location = context.partition_key
         with typed_failures():
             acting = stores.acting(workload, workload.placement_of(location).jurisdiction)
-            source = stores.snapshots(workload, acting.location, "landing")
+            source = originals(workload, acting.location, "landing", stores.snapshots)
             manifest = source.current()
             if manifest is None:
                 raise ObjectNotFound(f"{acting.location} has landed nothing of {workload.name} yet")

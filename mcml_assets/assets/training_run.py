@@ -21,6 +21,8 @@ from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ModelRejected, ObjectNotFound
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import Workload
+from mcml_assets.failover.probing import shared_prober
+from mcml_assets.failover.takeover import become_original
 from mcml_assets.partitions import by_jurisdiction, locations_to_jurisdiction
 from mcml_assets.resources.stores import CloudStores
 
@@ -109,6 +111,8 @@ def _inputs(workload: Workload, stores: CloudStores, jurisdiction: str) -> Input
     if features is None:
         raise ObjectNotFound(f"{acting.location} has published no features of {workload.name} yet")
     raw = stores.snapshots(workload, acting.location, "raw_data").manifest(features.parents["raw_data"])
+    # Versions go on counting where another location trained before.
+    become_original(workload, acting, "training_run", stores.snapshots, shared_prober(stores.settings))
     former = stores.snapshots(workload, acting.location, "training_run").current()
     version = former.annotations["version"] + 1 if former else 1
     return Inputs(jurisdiction, acting, features, raw, version)

@@ -79,7 +79,8 @@ class Situation:
     """All that a decision about one workload in one jurisdiction rests on.
 
     `locations` are the placement's, in its order. `newest` is the newest snapshot known of the acting location.
-    `evacuated` are locations that a person took the work from.
+    `evacuated` are locations that a person took the work from. `register_problem` tells why nobody can say for sure who is
+    acting, so that nothing may move; None when that can be said.
     """
 
     workload: str
@@ -89,6 +90,7 @@ class Situation:
     locations: tuple[LocationFacts, ...]
     newest: str | None = None
     evacuated: frozenset[str] = frozenset()
+    register_problem: str | None = None
 
     def facts(self, location: str) -> LocationFacts | None:
         """What is known of a location; None when it is not in the placement."""
@@ -179,6 +181,9 @@ def decide(situation: Situation, cause: Cause, *, wanted: str | None = None, acc
     if not eligible:
         why = _why(situation, acting, cause)
         return _stay(situation, cause, f"{why}, and no location may take the work over", rejected)
+    if situation.register_problem is not None:
+        # Two sides of a partition could each think so: without a majority there is no move.
+        return _stay(situation, cause, f"{_why(situation, acting, cause)}, but {situation.register_problem}", rejected)
     chosen = next((facts for facts in eligible if facts.serving is Serving.READY), eligible[0])
     return Decision(
         workload=situation.workload,

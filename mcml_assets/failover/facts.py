@@ -4,7 +4,7 @@ Nothing is judged here: what the facts mean is `domain/failover.py`'s business. 
 taken for good.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,13 +15,11 @@ from mcml_assets.domain.failover import Health, LocationFacts, Serving, Situatio
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import PlacedLocation, Workload
 from mcml_assets.failover.probing import Probe
-from mcml_assets.failover.takeover import standing
+from mcml_assets.failover.takeover import OpenSnapshots, originals
 from mcml_assets.serving.interfaces import EndpointPlatform, EndpointState, EndpointStatus
 from mcml_assets.serving.manifest import endpoint_name
 from mcml_assets.snapshots.store import SnapshotStore
 
-OpenSnapshots = Callable[[Workload, str, str], SnapshotStore]
-"""Opens the snapshots of one asset: workload, location key, noun."""
 CONCURRENCY = 8
 
 
@@ -57,6 +55,7 @@ def survey(
     landed: Landed | None = None,
     served: int | None = None,
     evacuated: frozenset[str] = frozenset(),
+    register_problem: str | None = None,
 ) -> Situation:
     """What is so about a workload in a jurisdiction.
 
@@ -105,6 +104,7 @@ def survey(
         locations=tuple(facts(placed) for placed in placement.locations),
         newest=newest.snapshot if newest else None,
         evacuated=evacuated,
+        register_problem=register_problem,
     )
 
 
@@ -113,12 +113,11 @@ def _holding(workload: Workload, location: str, acting: Acting, open_snapshots: 
         return open_snapshots(workload, location, noun)
 
     try:
-        raw_store = store("raw_data")
-        if location == acting.location:
-            raw_store = standing(store("landing"), raw_store)
-        pointer = raw_store.current_pointer()
+        acts = location == acting.location
+        raw = originals(workload, location, "landing", open_snapshots) if acts else store("raw_data")
+        pointer = raw.current_pointer()
         return Holding(
-            raw=raw_store.manifest(pointer.snapshot_id) if pointer else None,
+            raw=raw.manifest(pointer.snapshot_id) if pointer else None,
             committed_at=datetime.fromisoformat(pointer.committed_at) if pointer else None,
             epoch=pointer.epoch if pointer else 0,
             features=store("feature_snapshot").current(),

@@ -5,12 +5,43 @@ and cannot be asked; so the new one goes on from what it holds, under its own ep
 refused there. Who acts is decided elsewhere.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import CorruptSnapshot, LocationUnavailable, McmlError
+from mcml_assets.domain.failover import Health
 from mcml_assets.domain.snapshot import Manifest
+from mcml_assets.domain.workload import Workload
+from mcml_assets.failover.probing import Prober
 from mcml_assets.snapshots.replication import replicate
 from mcml_assets.snapshots.store import SnapshotStore
+
+OpenSnapshots = Callable[[Workload, str, str], SnapshotStore]
+"""Opens the snapshots of one asset: workload, location key, noun."""
+COPIES: Mapping[str, str] = {"landing": "raw_data", "training_run": "model"}
+"""Which asset is the copy of which original."""
+
+
+def originals(workload: Workload, location: str, noun: str, open_snapshots: OpenSnapshots) -> SnapshotStore:
+    """Where to read what the acting location `location` has of `noun`, whether it took over already or not."""
+    return standing(open_snapshots(workload, location, noun), open_snapshots(workload, location, COPIES[noun]))
+
+
+def become_original(
+    workload: Workload, acting: Acting, noun: str, open_snapshots: OpenSnapshots, prober: Prober
+) -> Manifest | None:
+    """`take_over` of `noun` at the acting location, with the last word of every other location that answers at once.
+
+    Where nothing is to be taken over this costs one request.
+    """
+    original = open_snapshots(workload, acting.location, noun)
+    pointer = original.current_pointer()
+    if pointer is not None and pointer.epoch >= acting.epoch:
+        return None
+    others = [placed.key for placed in workload.placement_of(acting.location).locations if placed.key != acting.location]
+    answering = [location for location, probe in prober.probe(others).items() if probe.health is Health.UP]
+    former = [open_snapshots(workload, location, noun) for location in answering]
+    return take_over(original, open_snapshots(workload, acting.location, COPIES[noun]), acting.epoch, former)
 
 
 def standing(original: SnapshotStore, copy: SnapshotStore) -> SnapshotStore:

@@ -1,16 +1,23 @@
 """What `landing` promises: batches follow one another, bad data never becomes current, and the end of the data is said."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from mcml_assets.automation import ERROR_TAG, TAKEOVER_TAG, UNAVAILABLE_TAG
+from mcml_assets.clouds.fault_plan import set_fault
+from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.snapshot import Manifest
+from mcml_assets.resources.stores import CloudStores
 from mcml_assets_tests.assets.conftest import Bench, checks_of, failure_of, published_by
 
-ACTING = "aws/eu-west-2"
+ACTING, STANDBY = "aws/eu-west-2", "gcp/europe-west2"
 
 
 @pytest.fixture
@@ -91,6 +98,78 @@ def test_a_batch_that_breaks_the_contract_is_not_committed(retail: Bench) -> Non
     assert "price" in failure_of(result)
     assert published_by(result, "landing") == 0
     assert retail.current(ACTING, "landing") == before
+
+
+def act(retail: Bench, location: str, epoch: int) -> None:
+    """Let another location act from now on."""
+    former = Acting(ACTING if epoch == 2 else STANDBY, epoch - 1)
+    register = CloudStores.from_settings(retail.settings).register
+    register.change(retail.workload, "UK", former, Acting(location, epoch), who="test", why="test", request_id=f"{epoch}")
+
+
+def test_a_new_acting_location_takes_the_batch_that_follows(retail: Bench) -> None:
+    """It goes on from its own raw data: its landing adds the second batch, and the former location's stays as it was."""
+    assert retail.run("UK", "landing").success
+    assert retail.run(STANDBY, "raw_data").success
+    first = landed(retail)
+    act(retail, STANDBY, 2)
+    result = retail.run("UK", "landing")
+    assert result.success, failure_of(result)
+    second = retail.stores.snapshots(retail.workload, STANDBY, "landing").current()
+    assert second is not None
+    assert set(first.files) < set(second.files)
+    assert (second.annotations["number"], second.watermark, second.epoch) == (1, "2011-06-29T00:00:00", 2)
+    assert landed(retail).snapshot_id == first.snapshot_id
+
+
+def test_a_batch_that_never_arrived_is_taken_again_and_named(retail: Bench) -> None:
+    """What the former location landed last and nobody copied is taken from the source by the new one, once, and said."""
+    assert retail.run("UK", "landing").success
+    assert retail.run(STANDBY, "raw_data").success
+    assert retail.run("UK", "landing").success
+    lost = landed(retail)
+    now = datetime.now(UTC)
+    outage = Fault("aws", FaultKind.OUTAGE, now, now + timedelta(hours=1))
+    set_fault(outage, retail.stores.topology, retail.settings)
+    act(retail, STANDBY, 2)
+    result = retail.run("UK", "landing")
+    assert result.success, failure_of(result)
+    taken = retail.stores.snapshots(retail.workload, STANDBY, "landing").current()
+    assert taken is not None
+    assert (taken.watermark, taken.row_count) == (lost.watermark, lost.row_count)
+    said = next(event for event in result.get_asset_materialization_events() if event.asset_key == retail.key("landing"))
+    assert said.materialization.metadata["left_behind_snapshot"].value == lost.snapshot_id[:12]
+    assert said.materialization.metadata["taken_over_up_to"].value == "2011-05-30T00:00:00"
+
+
+def test_a_takeover_that_is_asked_for_twice_takes_one_batch(retail: Bench) -> None:
+    """A second run of the same takeover changes nothing and publishes nothing."""
+    assert retail.run("UK", "landing").success
+    assert retail.run(STANDBY, "raw_data").success
+    act(retail, STANDBY, 2)
+    assert published_by(take_over(retail), "landing") == 1
+    once = retail.current(STANDBY, "landing")
+    assert published_by(take_over(retail), "landing") == 0
+    assert retail.current(STANDBY, "landing") == once
+
+
+def take_over(retail: Bench) -> dg.ExecuteInProcessResult:
+    result = retail.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=retail.instance, partition_key="UK", asset_selection=[retail.key("landing")],
+        tags={TAKEOVER_TAG: "online_retail/UK/2"}, raise_on_error=False,
+    )  # fmt: skip
+    assert result.success, failure_of(result)
+    return result
+
+
+def test_an_unavailable_location_is_named_in_the_runs_tags(retail: Bench) -> None:
+    """Whoever decides about failover reads from a failed run's tags which location did not answer."""
+    now = datetime.now(UTC)
+    set_fault(Fault("aws", FaultKind.OUTAGE, now, now + timedelta(hours=1)), retail.stores.topology, retail.settings)
+    result = retail.run("UK", "landing")
+    run = retail.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert (run.tags[ERROR_TAG], run.tags[UNAVAILABLE_TAG]) == ("LocationUnavailable", ACTING)
 
 
 def _spoil(source: Path, damage: str) -> None:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcml_assets.build import DEFS
-from mcml_assets.configuration.settings import Settings
+from mcml_assets.configuration.settings import DEFS, Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.configuration.workload import load_workloads
 from mcml_assets.domain.acting import Acting, initial_acting

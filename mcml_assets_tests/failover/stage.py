@@ -9,9 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mcml_assets.build import DEFS
 from mcml_assets.clouds.fault_plan import clear_all_faults, set_fault
-from mcml_assets.configuration.settings import Settings
+from mcml_assets.configuration.settings import DEFS, Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.configuration.workload import load_workload
 from mcml_assets.domain.acting import Acting, initial_acting

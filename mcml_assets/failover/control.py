@@ -1,0 +1,116 @@
+"""All that failing over needs of a platform, in one place, for sensors and commands alike; no Dagster.
+
+`Control` gathers the facts of a decision and carries it out in the register. When a decision is asked for, and which runs
+follow, is their callers' business.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.failover import Decision, Health, Situation
+from mcml_assets.domain.register import majority, register_stores
+from mcml_assets.domain.topology import Topology
+from mcml_assets.domain.workload import Workload
+from mcml_assets.failover.evacuations import evacuated
+from mcml_assets.failover.facts import Landed, survey
+from mcml_assets.failover.probing import Probe, Prober
+from mcml_assets.failover.takeover import OpenSnapshots
+from mcml_assets.serving.folder import DataPlaneFolder
+from mcml_assets.serving.interfaces import EndpointPlatform
+from mcml_assets.serving.routes import read_route
+
+
+class ActingRegister(Protocol):
+    """Who is acting in each jurisdiction of each workload, kept where no single cloud can lose it."""
+
+    def read(self, workload: Workload, jurisdiction: str) -> Acting:
+        """Who is acting now. Raises `RegisterUnavailable` when nobody can tell."""
+        ...
+
+    def change(
+        self, workload: Workload, jurisdiction: str, expected: Acting, new: Acting, *, who: str, why: str, request_id: str
+    ) -> Acting:
+        """Make `new` the acting location if `expected` still is. Raises `StaleEpoch` when it is not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A platform as failing over sees it."""
+
+    settings: Settings
+    topology: Topology
+    register: ActingRegister
+    open_snapshots: OpenSnapshots
+    platform: EndpointPlatform
+    prober: Prober
+
+    def probes(self, workloads: Sequence[Workload]) -> Mapping[str, Probe]:
+        """The health of every location that these workloads are placed in, or whose register is kept there."""
+        placed = {placed.key for workload in workloads for placed in workload.locations}
+        kept = {
+            store
+            for workload in workloads
+            for placement in workload.placements
+            for store in register_stores(placement, self.topology)
+        }
+        return self.prober.probe(sorted(placed | kept))
+
+    def register_problem(self, workload: Workload, jurisdiction: str, probes: Mapping[str, Probe]) -> str | None:
+        """Why the register cannot be read or changed, by what probes say of its stores; None when it can."""
+        stores = register_stores(workload.placement(jurisdiction), self.topology)
+        answering = [store for store in stores if probes[store].health is Health.UP]
+        if len(answering) >= majority(stores):
+            return None
+        return f"{len(answering)} of the {len(stores)} stores of its register answer, and {majority(stores)} must"
+
+    def situation(
+        self,
+        workload: Workload,
+        jurisdiction: str,
+        acting: Acting,
+        probes: Mapping[str, Probe],
+        as_of: datetime,
+        landed: Landed | None = None,
+    ) -> Situation:
+        """What is so about a workload in a jurisdiction; the arguments are those of `facts.survey`.
+
+        Raises `ConfigurationError` when the list of evacuations or the published route is unreadable.
+        """
+        route = read_route(DataPlaneFolder.of(self.settings), workload.name, jurisdiction)
+        return survey(
+            workload,
+            jurisdiction,
+            acting,
+            probes=probes,
+            open_snapshots=self.open_snapshots,
+            platform=self.platform,
+            as_of=as_of,
+            landed=landed,
+            served=route.version if route is not None else None,
+            evacuated=evacuated(self.settings, workload.name, jurisdiction),
+            register_problem=self.register_problem(workload, jurisdiction, probes),
+        )
+
+    def carry_out(self, workload: Workload, decision: Decision, who: str) -> Acting:
+        """Change the register as decided, and return who acts now.
+
+        The same decision of two callers is one change. Raises `StaleEpoch` when another decision was faster, and
+        `RegisterUnavailable` when the register cannot tell.
+        """
+        if decision.after is None:
+            raise ConfigurationError(f"nothing was decided for {workload.name} in {decision.jurisdiction}: it stays")
+        return self.register.change(
+            workload,
+            decision.jurisdiction,
+            decision.before,
+            decision.after,
+            who=who,
+            why="; ".join(decision.reasons),
+            request_id=f"{decision.before.epoch}/{decision.before.location}/{decision.after.location}",
+        )

@@ -1,0 +1,1 @@
+"""Promises of the sensors, evaluated on real instances over real local clouds."""

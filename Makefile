@@ -5,10 +5,10 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks bench-register simulate lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-register bench-replication simulate lock clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 # The stamp makes a warm start cheap: nothing is installed again until the lock or the project file changes.
 $(VENV)/.installed: requirements.lock pyproject.toml
@@ -53,6 +53,15 @@ bench-checks: install ## Measure the checks against other tools; writes build/be
 
 bench-register: install emulators ## Measure reads and changes of the register; writes build/bench/register.json
 	$(BIN)/python -m mcml_assets_tests.benchmarks.register
+
+# Peers that are programs have an environment of their own; rclone and nginx are Debian's.
+build/bench/peers/.installed: $(VENV)/.installed mcml_assets_tests/benchmarks/replication_peers.txt
+	@$(BIN)/uv venv --quiet --clear build/bench/peers
+	@VIRTUAL_ENV=build/bench/peers $(BIN)/uv pip sync --quiet --require-hashes mcml_assets_tests/benchmarks/replication_peers.txt
+	@touch $@
+
+bench-replication: install emulators build/bench/peers/.installed ## Measure copies against rclone, s5cmd, boto3 and obstore; writes build/bench/replication.json
+	$(BIN)/python -m mcml_assets_tests.benchmarks.replication
 
 SCHEDULES ?= 1000000
 simulate: install ## Simulate the register in SCHEDULES bad days and check every history; FIRST is the first seed

@@ -1,0 +1,68 @@
+"""What a copy costs that has nothing to do: 10,000 objects that the target holds already."""
+
+from collections.abc import Callable
+from time import perf_counter
+
+from mcml_assets.snapshots.replication import replicate
+from mcml_assets_tests.benchmarks.replication_peers import Rclone
+from mcml_assets_tests.benchmarks.replication_places import EmulatedBuckets, Place, local_folders
+from mcml_assets_tests.benchmarks.replication_turns import OURS, Turns
+from mcml_assets_tests.benchmarks.replication_work import KIB, engine_seconds, landing, raw_data, seed
+from mcml_assets_tests.benchmarks.report import Result
+
+FILES, SIZE = 10_000, KIB
+FIRST_TIMEOUT, TIMEOUT = 300.0, 150.0
+RCLONE, CHECKSUM = "rclone copy", "rclone copy --checksum"
+
+
+def unchanged_between_folders() -> list[Result]:
+    """Where asking costs least, so where a peer that asks for every object does best."""
+    with local_folders() as folders:
+        turns = _turns(folders.new(), folders.new)
+    return [turns.time("re-sync of 10,000 unchanged objects between folders", "", peer) for peer in (RCLONE, CHECKSUM)]
+
+
+def unchanged_through_emulators(emulators: EmulatedBuckets) -> list[Result]:
+    """From S3 to Azure: ratios are how many times longer the peer takes."""
+    turns = _turns(emulators.new("s3"), lambda: emulators.new("azure"))
+    work = "re-sync of 10,000 unchanged objects from S3 to Azure, emulated"
+    ours = 1000 * (turns.seconds(OURS) or 0)
+    return [
+        Result(f"{work}, milliseconds by manifest", "ours <= 50", ours, None, "ms"),
+        _times_faster(turns, work, "ratio >= 100", RCLONE),
+        _times_faster(turns, work, "ratio >= 30", CHECKSUM),
+    ]
+
+
+def _turns(source: Place, new: Callable[[], Place]) -> Turns:
+    """Each with a target that it filled itself, so that it finds what it expects."""
+    manifest = seed(source, [SIZE] * FILES)
+    target, of_rclone = new(), new()
+    engine_seconds(source, target, manifest)
+    Turns({RCLONE: lambda: Rclone().seconds(source, of_rclone, FILES, FIRST_TIMEOUT)}, repeats=1)
+    return Turns(
+        {
+            OURS: lambda: _resync(source, target),
+            RCLONE: lambda: Rclone().seconds(source, of_rclone, FILES, TIMEOUT),
+            CHECKSUM: lambda: Rclone(["--checksum"]).seconds(source, of_rclone, FILES, TIMEOUT),
+        },
+        repeats=2,
+    )
+
+
+def _resync(source: Place, target: Place) -> float:
+    """As the asset does it: what the source holds now is read first. Raises `SystemExit` if anything is copied."""
+    began = perf_counter()
+    manifest = landing(source).current()
+    if manifest is None or len(manifest.files) != FILES:
+        raise SystemExit("the source does not hold what was seeded")
+    report = replicate(landing(source), raw_data(target), manifest, epoch=1)
+    took = perf_counter() - began
+    if report.files:
+        raise SystemExit(f"{report.files} files were copied again")
+    return took
+
+
+def _times_faster(turns: Turns, work: str, goal: str, peer: str) -> Result:
+    """Re-syncs per second, so that more is better and the ratio is the peer's time over ours."""
+    return turns.rate(work, goal, peer, 1.0, "re-syncs/s")

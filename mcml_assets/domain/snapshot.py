@@ -6,11 +6,11 @@ order, is `snapshots/`'s business; here is only what they mean.
 """
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
-from pathlib import PurePosixPath
-from re import fullmatch
 from typing import Any, cast
 
 from mcml_assets.domain.errors import CorruptSnapshot
@@ -18,6 +18,9 @@ from mcml_assets.domain.errors import CorruptSnapshot
 MANIFEST_FORMAT = 1
 DIGEST_ALGORITHM = "sha256"
 SEAL = "sealed_by"
+DIGEST = re.compile(r"[0-9a-f]{64}")
+# Segments that lead out of a snapshot, or that another path would do without.
+NOT_PLAIN = frozenset(("", ".", ".."))
 SNAPSHOT_NOUNS = ("landing", "raw_data", "feature_snapshot", "training_run", "model")
 """The assets that have snapshots, and in every location where they have one a pointer."""
 # What mends an object that cannot be read; a manifest is the same in every location that holds its snapshot.
@@ -36,7 +39,7 @@ class SnapshotFile:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """What a snapshot holds, and where it came from.
 
@@ -59,9 +62,10 @@ class Manifest:
     digest_algorithm: str = DIGEST_ALGORITHM
     format: int = MANIFEST_FORMAT
 
-    @property
+    @cached_property
     def snapshot_id(self) -> str:
         """The hex digest of the content: independent of file order and provenance, different for any other content."""
+        # Kept, because it is asked for again and again, and takes 20 ms for 10,000 files.
         content = {
             "algorithm": self.digest_algorithm,
             "files": sorted([file.path, file.size, file.digest] for file in self.files),
@@ -89,7 +93,10 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The stored form; carries the id, so that a damaged manifest is recognised when read."""
-        return sealed({"snapshot_id": self.snapshot_id, **asdict(self)})
+        # The files apart, because `asdict` copies every value of them deeply.
+        files = [{"path": file.path, "size": file.size, "digest": file.digest} for file in self.files]
+        fields = asdict(replace(self, files=()))
+        return sealed({"snapshot_id": self.snapshot_id, **fields, "files": files})
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":
@@ -158,14 +165,13 @@ class Pointer:
 
 def check_path(path: str) -> None:
     """Refuse a path that is absolute, climbs out of the snapshot, or is not in its plainest form."""
-    plain = PurePosixPath(path)
-    if not plain.parts or plain.is_absolute() or ".." in plain.parts or str(plain) != path or "\\" in path:
+    if not NOT_PLAIN.isdisjoint(path.split("/")) or "\\" in path:
         raise CorruptSnapshot(f"{path!r} is a path outside its snapshot")
 
 
 def check_digest(digest: str) -> None:
     """Refuse what is not a SHA-256 digest in lower-case hex: it becomes part of a key."""
-    if not fullmatch(r"[0-9a-f]{64}", digest):
+    if not DIGEST.fullmatch(digest):
         raise CorruptSnapshot(f"{digest!r} is no sha256 digest in hex")
 
 
@@ -191,6 +197,13 @@ def _seal(document: dict[str, Any]) -> str | None:
         return None
 
 
+def _is_sealed(data: bytes, fields: dict[str, Any], seal: object) -> bool:
+    """Whether these are the fields that were sealed."""
+    # Without the seal the text is what was digested, if nobody formatted it anew: ten times as fast as writing it again.
+    text = data.replace(f',"{SEAL}":"{seal}"'.encode(errors="replace"), b"", 1)
+    return seal == sha256(text).hexdigest() or seal == _seal(fields)
+
+
 def unsealed(data: bytes, what: str, known: int) -> dict[str, Any]:
     """The fields that `sealed` stored, or that were stored before there was a seal, in the `known` format.
 
@@ -211,7 +224,7 @@ def unsealed(data: bytes, what: str, known: int) -> dict[str, Any]:
         if isinstance(found, int) and found > known:
             raise CorruptSnapshot(f"{what} {said}; a newer version of mcml_assets wrote it: upgrade this one")
         raise _unreadable(what, said)
-    if seal is not None and seal != _seal(fields):
+    if seal is not None and not _is_sealed(data, fields, seal):
         raise _unreadable(what, "is damaged: its fields are not those that were stored")
     return fields
 

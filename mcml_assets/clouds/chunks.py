@@ -1,5 +1,6 @@
 """Bytes in pieces: how large objects are moved without holding them in memory. Which store they go to is no matter."""
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,9 @@ def file_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def beginning(chunks: Iterator[bytes], limit: int) -> tuple[list[bytes], Iterator[bytes] | None]:
+def beginning(chunks: Iterator[bytes], limit: int) -> tuple[deque[bytes], Iterator[bytes] | None]:
     """The first chunks, together more than `limit` bytes, and the rest; None instead of the rest when that was all."""
-    begun: list[bytes] = []
+    begun: deque[bytes] = deque()
     size = 0
     for chunk in chunks:
         begun.append(chunk)
@@ -23,6 +24,20 @@ def beginning(chunks: Iterator[bytes], limit: int) -> tuple[list[bytes], Iterato
         if size > limit:
             return begun, chunks
     return begun, None
+
+
+def joined(chunks: deque[bytes]) -> bytearray:
+    """All chunks in one piece; each is let go of as it is copied, so that memory never holds them twice."""
+    whole = bytearray()
+    for chunk in drained(chunks):
+        whole += chunk
+    return whole
+
+
+def drained(chunks: deque[bytes]) -> Iterator[bytes]:
+    """The chunks, each let go of as it is taken."""
+    while chunks:
+        yield chunks.popleft()
 
 
 class Source:

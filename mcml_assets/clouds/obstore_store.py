@@ -26,8 +26,8 @@ from mcml_assets.domain.errors import (
 )
 
 if TYPE_CHECKING:
+    from obstore import GetResult, PutMode
     from obstore import ObjectMeta as ClientMeta
-    from obstore import PutMode
     from obstore.store import ObjectStore as Client
 
 
@@ -77,6 +77,8 @@ class ObstoreStore:
         """The object in chunks of about `chunk_size` bytes. Raises `ObjectNotFound`, at once."""
         with self.translated(key):
             result = obstore.get(self.client, self.path(key))
+        if result.meta["size"] <= chunk_size:
+            return self._whole(key, result)
         return self._chunks(key, result.stream(min_chunk_size=chunk_size), chunk_size)
 
     def head(self, key: str) -> ObjectMeta:
@@ -158,7 +160,7 @@ class ObstoreStore:
             reason = str(error).partition("\n")[0]
             raise LocationUnavailable(self.location, f"{key!r}: {reason}") from error
 
-    def _put(self, key: str, data: bytes, mode: "PutMode") -> ObjectMeta:
+    def _put(self, key: str, data: bytes | bytearray, mode: "PutMode") -> ObjectMeta:
         with self.translated(key):
             result = obstore.put(self.client, self.path(key), data, mode=mode, use_multipart=False)
         return ObjectMeta(key, len(data), result["e_tag"] or "", result["version"])
@@ -175,6 +177,13 @@ class ObstoreStore:
                 raise source.error from None
             raise
         return ObjectMeta(key, source.size, result["e_tag"] or "", result["version"])
+
+    def _whole(self, key: str, result: "GetResult") -> Iterator[bytes]:
+        # One call of the client instead of one per chunk, and one to learn that there are no more.
+        with self.translated(key):
+            content = bytes(result.bytes())
+        if content:
+            yield content
 
     def _chunks(self, key: str, chunks: Iterable[Any], chunk_size: int) -> Iterator[bytes]:
         with self.translated(key):

@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError, UnauthenticatedError
 
 from mcml_assets.clouds.answers import answered_error, missing_bucket_error, unreachable_error
 from mcml_assets.clouds.capabilities import upload_limits
-from mcml_assets.clouds.chunks import Source, beginning, file_chunks
+from mcml_assets.clouds.chunks import Source, beginning, drained, file_chunks, joined
 from mcml_assets.clouds.interfaces import ObjectMeta
 from mcml_assets.clouds.obstore_store import ObstoreStore
 from mcml_assets.clouds.part_sizes import SINGLE_PUT_BYTES, part_size
@@ -75,7 +75,7 @@ class RemoteStore(ObstoreStore):
     def put(self, key: str, data: bytes | Path | Iterator[bytes]) -> ObjectMeta:
         """Write or replace the object; readers see the old or the new content, never a part of it.
 
-        Up to 8 MiB go in one request, more in parts. An error that `data` raises while it is read reaches the caller
+        Up to 64 MiB go in one request, more in parts. An error that `data` raises while it is read reaches the caller
         unchanged, and nothing is written.
         """
         size = data.stat().st_size if isinstance(data, Path) else len(data) if isinstance(data, bytes) else None
@@ -85,9 +85,9 @@ class RemoteStore(ObstoreStore):
         source = Source(chunks)
         begun, rest = beginning(iter(source), SINGLE_PUT_BYTES)
         if rest is None:
-            return self._put(key, b"".join(begun), "overwrite")
+            return self._put(key, joined(begun), "overwrite")
         parts = part_size(size, self._limits)
-        return self._put_stream(key, source, chain(begun, rest), parts, PARTS_IN_FLIGHT)
+        return self._put_stream(key, source, chain(drained(begun), rest), parts, PARTS_IN_FLIGHT)
 
     def get_version(self, key: str, version: str) -> bytes:
         """The object as it was in that version, also after it was replaced or deleted. Raises `ObjectNotFound`."""

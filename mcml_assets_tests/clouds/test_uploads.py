@@ -9,7 +9,6 @@ import pytest
 
 from mcml_assets.clouds.capabilities import MIB, Capability, capabilities
 from mcml_assets.clouds.interfaces import ObjectStore, VersionedStore
-from mcml_assets.clouds.part_sizes import SINGLE_PUT_BYTES
 from mcml_assets.clouds.registry import open_store
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ObjectNotFound
@@ -19,6 +18,7 @@ from mcml_assets_tests.clouds.emulated_buckets import make_bucket, s3_client
 
 VERSIONED = [pytest.param(kind, marks=pytest.mark.live) for kind in STORE_KINDS if Capability.VERSIONING in capabilities(kind)]
 PATTERN = bytes(range(251))
+SINGLE_PUT_BYTES = 8 * MIB
 
 
 def content(size: int, first: int = 0) -> bytes:
@@ -28,6 +28,12 @@ def content(size: int, first: int = 0) -> bytes:
 
 def pieces(data: bytes, size: int = 3_000_000) -> Iterator[bytes]:
     return (data[start : start + size] for start in range(0, len(data), size))
+
+
+@pytest.fixture(autouse=True)
+def low_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes in one request is small here, so that large objects are too, and the suite is quick."""
+    monkeypatch.setattr("mcml_assets.clouds.remote_store.SINGLE_PUT_BYTES", SINGLE_PUT_BYTES)
 
 
 @pytest.mark.parametrize("beyond", [-1, 0, 1, 25 * MIB])

@@ -26,7 +26,6 @@ from mcml_assets.clouds.gcp.credentials import google_credentials
 from mcml_assets.clouds.gcp.pipe import Reader, pulled
 from mcml_assets.clouds.interfaces import ObjectMeta
 from mcml_assets.clouds.keys import check_key
-from mcml_assets.clouds.part_sizes import SINGLE_PUT_BYTES
 from mcml_assets.domain.errors import (
     CredentialsRejected,
     McmlError,
@@ -126,7 +125,7 @@ class GcsStore:
         if isinstance(data, bytes):
             return self._put(key, data)
         source = Source(file_chunks(data) if isinstance(data, Path) else data)
-        begun, rest = beginning(iter(source), SINGLE_PUT_BYTES)
+        begun, rest = beginning(iter(source), UPLOAD_CHUNK)
         if rest is None:
             return self._put(key, b"".join(begun))
         blob = self._blob(key)

@@ -34,6 +34,7 @@ from mcml_assets.resources.stores import CloudStores
 from mcml_assets.schedules import daily_collection, daily_scrub
 from mcml_assets.sensors.endpoint_health import endpoint_health
 from mcml_assets.sensors.failover import build_failover
+from mcml_assets.sensors.recovery import build_recovery
 
 
 def build_definitions(settings: Settings | None = None) -> dg.Definitions:
@@ -62,7 +63,7 @@ def build_resources(settings: Settings) -> dg.Definitions:
 def build_failover_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """The sensors that decide over all workloads; they read the declarations at their first tick, and then remember them."""
     workloads = partial(_loaded_workloads, DEFS, settings.topology_file)
-    return [build_failover(workloads)]
+    return [build_failover(workloads), build_recovery(workloads)]
 
 
 @cache

@@ -17,6 +17,7 @@ from mcml_assets.configuration.settings import Settings
 from mcml_assets.doctor_command import doctor
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.workload import Workload, workload_named
+from mcml_assets.failover_commands import evacuate, failback, failover, whatif
 from mcml_assets.fault_commands import fault_app
 from mcml_assets.hold_commands import hold_app
 from mcml_assets.platform_commands import dev, start, stop
@@ -36,7 +37,7 @@ app = typer.Typer(
 app.add_typer(fault_app, name="fault")
 app.add_typer(hold_app, name="hold")
 app.add_typer(register_app, name="register")
-for command in (dev, start, stop, doctor):
+for command in (dev, start, stop, doctor, failover, failback, evacuate, whatif):
     app.command()(command)
 
 

@@ -59,6 +59,7 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
         ),
         directory=directory,
         retention=Retention(**model.retention.model_dump()),
+        failback=model.failback,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftReference
-from mcml_assets.domain.workload import DEFAULT_RETENTION, Classification
+from mcml_assets.domain.workload import DEFAULT_RETENTION, Classification, Failback
 
 # Names become asset keys, folders, tables and Feast views: one plain form fits all of them.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -191,6 +191,11 @@ class WorkloadModel(Written):
     )
     rto_seconds: int = Field(description="Recovery time objective: longest outage, in seconds.", gt=0)
     rpo_seconds: int = Field(description="Recovery point objective: oldest data after a failover, in seconds.", gt=0)
+    failback: Failback = Field(
+        Failback.AUTO,
+        description="After an outage. auto: the primary gets its work back when it has answered long enough and lacks "
+        "nothing; manual: when a person says `mcml failback`.",
+    )
     managed_services: list[str] = Field([], description="Managed services it depends on, by the provider's name.")
     lock_in: LockInModel | None = Field(None, description="The one cloud it cannot leave, and why.")
     cron: str = Field(description="When a landing looks for new data, as five cron fields.")

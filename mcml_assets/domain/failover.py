@@ -54,7 +54,8 @@ class LocationFacts:
     `problem` says why it is not up. `snapshot` is what its `raw_data` holds (`landing` at the acting location), None for
     nothing or unknown. `lag_seconds` is its replication lag, 0 when it holds the newest snapshot and None when that
     cannot be told. `model` is the version it holds, or was last known to serve. `missing_bytes` is what it lacks of the
-    newest snapshot, None when unknown. `untrained` tells that its newest features were not trained on.
+    newest snapshot, None when unknown. `features_current` tells that its features are those of its snapshot, `untrained`
+    that those were not trained on.
     """
 
     location: str
@@ -66,6 +67,7 @@ class LocationFacts:
     model: int | None = None
     serving: Serving = Serving.NOTHING
     missing_bytes: int | None = None
+    features_current: bool = False
     untrained: bool = False
 
     @property

@@ -29,7 +29,7 @@ class Watch:
     relapsed_at: float | None = None
 
     @property
-    def caught_up_from(self) -> bool:
+    def returned(self) -> bool:
         """Whether it has answered long enough to be asked for what it missed."""
         return self.clean >= required_checks(CATCH_UP_CHECKS, self.relapses)
 

@@ -32,6 +32,13 @@ class Classification(StrEnum):
     RESTRICTED = "restricted"
 
 
+class Failback(StrEnum):
+    """Who decides that a primary which answers again gets its work back: the platform, or a person."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
 @dataclass(frozen=True, slots=True)
 class PlacedLocation:
     """One location in a placement, with its role there."""
@@ -219,6 +226,7 @@ class Workload:
     thresholds: Thresholds
     directory: Path
     retention: Retention = DEFAULT_RETENTION
+    failback: Failback = Failback.AUTO
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.failover import Decision, Health, Situation
 from mcml_assets.domain.register import majority, register_stores
@@ -23,6 +25,7 @@ from mcml_assets.failover.takeover import OpenSnapshots
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.interfaces import EndpointPlatform
 from mcml_assets.serving.routes import read_route
+from mcml_assets.snapshots.store import SnapshotStore
 
 
 class ActingRegister(Protocol):
@@ -114,3 +117,22 @@ class Control:
             why="; ".join(decision.reasons),
             request_id=f"{decision.before.epoch}/{decision.before.location}/{decision.after.location}",
         )
+
+
+def platform_control(settings: Settings, topology: Topology) -> Control:
+    """The control of the platform of these settings, for who has no Dagster resources at hand."""
+    from mcml_assets.clouds.registry import open_store, provision  # noqa: PLC0415 - opens object stores
+    from mcml_assets.failover.probing import shared_prober  # noqa: PLC0415 - the same
+    from mcml_assets.register.quorum import QuorumRegister  # noqa: PLC0415 - the same
+    from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - only who asks endpoints
+
+    def open_bucket(location: str) -> ObjectStore:
+        provision(topology, settings)
+        return open_store(topology.location(location), settings)
+
+    def open_snapshots(workload: Workload, location: str, noun: str) -> SnapshotStore:
+        where = topology.location(location)
+        return SnapshotStore(open_bucket(location), workload.name, noun, EgressPrice(where.egress_price, where.currency))
+
+    register = QuorumRegister(topology, open_bucket)
+    return Control(settings, topology, register, open_snapshots, LocalEndpointPlatform(settings), shared_prober(settings))

@@ -93,6 +93,7 @@ def survey(
             model=held.model.annotations["version"] if held.model else known_model,
             serving=_serving(status, held),
             missing_bytes=_missing_bytes(held.raw, newest_manifest),
+            features_current=_features_current(held),
             untrained=_untrained(held),
         )
 
@@ -161,9 +162,14 @@ def _missing_bytes(own: Manifest | None, newest: Manifest | None) -> int | None:
     return sum({file.digest: file.size for file in newest.files if file.digest not in held}.values())
 
 
+def _features_current(held: Holding) -> bool:
+    if held.raw is None or held.features is None:
+        return False
+    return held.features.parents.get("raw_data") == held.raw.snapshot_id
+
+
 def _untrained(held: Holding) -> bool:
     """Whether features of the newest data are there, and the model was made of other data."""
-    if held.raw is None or held.features is None or held.model is None:
+    if held.raw is None or held.model is None:
         return False
-    raw = held.raw.snapshot_id
-    return held.features.parents.get("raw_data") == raw and held.model.parents.get("raw_data") != raw
+    return _features_current(held) and held.model.parents.get("raw_data") != held.raw.snapshot_id

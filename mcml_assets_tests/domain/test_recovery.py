@@ -28,7 +28,7 @@ def test_a_location_has_to_answer_some_times_in_a_row():
 def test_a_new_control_plane_trusts_nobody_yet():
     """Without a history a location has to show itself first, like after an outage."""
     assert not Watch().steady
-    assert not Watch().caught_up_from
+    assert not Watch().returned
 
 
 def test_a_relapse_doubles_the_wait_and_an_hour_forgets_it():

@@ -1,0 +1,105 @@
+"""What a move would take: the decision, with the bytes, the cost, the time and the residency that a person asks about first.
+
+Commands and what-if make plans; the decision in them is `domain/failover.py`'s, the same that the sensors take.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.egress import EgressPrice, egress_cost
+from mcml_assets.domain.errors import ConfigurationError, McmlError
+from mcml_assets.domain.failover import Cause, Decision, Health, Situation, decide
+from mcml_assets.domain.topology import did_you_mean
+from mcml_assets.domain.workload import Workload
+from mcml_assets.failover.control import Control
+from mcml_assets.failover.facts import Landed
+from mcml_assets.failover.probing import Probe
+from mcml_assets.failover.takeover import originals
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A decision and what it would take.
+
+    `copied_bytes` have to come from the former acting location first, and leave it for `cost` in `currency`; None where
+    that cannot be told. A takeover from a location's own copy copies nothing.
+    """
+
+    decision: Decision
+    copied_bytes: int | None
+    cost: Decimal | None
+    currency: str | None
+
+
+def plan(
+    control: Control,
+    workload: Workload,
+    jurisdiction: str,
+    cause: Cause,
+    probes: Mapping[str, Probe],
+    *,
+    wanted: str | None = None,
+    accept_loss: bool = False,
+    also_evacuated: Collection[str] = (),
+) -> Plan:
+    """Decide as the sensors do, on what is so now, and change nothing.
+
+    Raises `RegisterUnavailable` when nobody can tell who is acting.
+    """
+    acting = control.register.read(workload, jurisdiction)
+    situation = control.situation(
+        workload, jurisdiction, acting, probes, datetime.now(UTC), _landed(control, workload, jurisdiction, acting)
+    )
+    if also_evacuated:
+        situation = _evacuated(situation, also_evacuated)
+    return _priced(control, situation, decide(situation, cause, wanted=wanted, accept_loss=accept_loss))
+
+
+def what_if(control: Control, workloads: Sequence[Workload], down: Collection[str]) -> list[Plan]:
+    """What the sensors would do if these clouds and locations were down now; touches nothing.
+
+    Raises `ConfigurationError` for an unknown cloud or location, with the nearest one.
+    """
+    targets = (*control.topology.clouds, *control.topology.locations)
+    for target in down:
+        if target not in targets:
+            raise ConfigurationError(f"unknown cloud or location {target!r}{did_you_mean(target, targets)}")
+    dark = Probe(Health.DOWN, "what if")
+    probes = {
+        location: dark if {location, location.partition("/")[0]} & set(down) else probe
+        for location, probe in control.probes(workloads).items()
+    }
+    return [
+        plan(control, workload, jurisdiction, Cause.PROBE, probes)
+        for workload in workloads
+        for jurisdiction in workload.jurisdictions
+    ]
+
+
+def _landed(control: Control, workload: Workload, jurisdiction: str, acting: Acting) -> Landed | None:
+    """The acting location's newest snapshot, asked of itself: also where it is only supposed to be down."""
+    try:
+        pointer = originals(workload, acting.location, "landing", control.open_snapshots).current_pointer()
+    except McmlError:
+        return None
+    return Landed(pointer.snapshot_id, datetime.fromisoformat(pointer.committed_at)) if pointer is not None else None
+
+
+def _evacuated(situation: Situation, locations: Collection[str]) -> Situation:
+    return replace(situation, evacuated=situation.evacuated | set(locations))
+
+
+def _priced(control: Control, situation: Situation, decision: Decision) -> Plan:
+    if decision.after is None:
+        return Plan(decision, 0, Decimal(0), None)
+    target, former = situation.facts(decision.after.location), situation.facts(decision.before.location)
+    if target is None or former is None or former.health is not Health.UP:
+        return Plan(decision, 0, Decimal(0), None)
+    if target.missing_bytes is None:
+        return Plan(decision, None, None, None)
+    location = control.topology.location(decision.before.location)
+    cost = egress_cost({EgressPrice(location.egress_price, location.currency): target.missing_bytes})
+    return Plan(decision, target.missing_bytes, cost.amount if cost else None, cost.currency if cost else None)

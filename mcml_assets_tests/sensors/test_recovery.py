@@ -1,0 +1,155 @@
+"""What the recovery sensor promises: what was missed is caught up once, and work returns to whom it can be trusted to."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.recovery import CATCH_UP_CHECKS, FAILBACK_CHECKS
+from mcml_assets.domain.workload import Failback, Workload
+from mcml_assets.failover.evacuations import Evacuation, evacuate
+from mcml_assets.sensors import recovery
+from mcml_assets.sensors.failover import build_failover
+from mcml_assets.sensors.recovery import build_recovery
+from mcml_assets_tests.failover.stage import Stage, example_workloads
+from mcml_assets_tests.sensors.tower import Tower, asked
+
+A, B, C = "aws/eu-west-2", "gcp/europe-west2", "azure/uksouth"
+SHOP = "online_retail"
+CATCH_UP = (A, [f"{SHOP}/feature_snapshot", f"{SHOP}/raw_data"])
+
+
+class Outage:
+    """A shop whose primary went dark, was left, missed a batch, and is about to return."""
+
+    def __init__(self, home: Path, workload: Workload) -> None:
+        self.stage = Stage(home, [workload])
+        self.stage.fill()
+        self.workload = workload
+        everything = lambda: list(self.stage.workloads.values())  # noqa: E731 - the sensors' one argument
+        self.tower = Tower(self.stage, build_failover(everything), build_recovery(everything))
+        self.tower.tick("recovery")
+        self.stage.darken("aws")
+        self.tower.tick()
+        self.tower.tick("recovery")
+        self.tower.finish()
+        self.acting = Acting(B, 2)
+        self.stage.copy(workload, self.acting, "raw_data", "landing", [B])
+        self.stage.land(workload, self.acting, b"batch 0", b"batch 1")
+        self.stage.copy(workload, self.acting, "landing", "raw_data", [B, C])
+        for location in (B, C):
+            self.stage.compute(workload, location, 2)
+
+    def catch_up(self) -> None:
+        """What the catch-up run does."""
+        self.stage.copy(self.workload, self.acting, "landing", "raw_data", [A])
+        self.stage.compute(self.workload, A, 2)
+        self.tower.finish()
+
+    def ticks(self, count: int) -> list[tuple[str, list[str]]]:
+        return asked([request for _ in range(count) for request in self.tower.tick("recovery")])
+
+    def acts(self) -> tuple[str, int]:
+        return self.tower.acting(SHOP, "UK")
+
+
+@pytest.fixture
+def outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outage:
+    monkeypatch.setattr(recovery, "SETTLED_SECONDS", 0.0)
+    return Outage(tmp_path, example_workloads([SHOP])[0])
+
+
+def test_a_returned_location_is_asked_for_what_it_missed_once(outage: Outage):
+    """After some clean probes one run brings all it lacks and nothing it has; further ticks ask for nothing."""
+    assert outage.ticks(2) == []
+    outage.stage.mend()
+    assert outage.ticks(CATCH_UP_CHECKS - 1) == []
+    assert outage.ticks(1) == [CATCH_UP]
+    assert outage.ticks(3) == []
+    assert f"{A} answers again" in outage.tower.told(SHOP, "UK")[-1]
+
+
+def test_the_primary_gets_its_work_back_when_it_lacks_nothing(outage: Outage):
+    """Watched for some clean probes and caught up, it acts again under the next epoch, and is asked to take over."""
+    outage.stage.mend()
+    outage.ticks(CATCH_UP_CHECKS)
+    outage.catch_up()
+    outage.ticks(FAILBACK_CHECKS - CATCH_UP_CHECKS - 1)
+    assert outage.acts() == (B, 2)
+    outage.ticks(1)
+    assert outage.acts() == (A, 3)
+    assert asked(outage.tower.tick()) == [("UK", [f"{SHOP}/landing", f"{SHOP}/traffic_route", f"{SHOP}/training_run"])]
+    assert any(f"moves from {B} to {A}, epoch 3" in told for told in outage.tower.told(SHOP, "UK"))
+    assert outage.ticks(3) == []
+    assert outage.acts() == (A, 3)
+
+
+def test_a_primary_that_lacks_something_does_not_act(outage: Outage):
+    """A planned handover loses nothing: before it has caught up, it waits, however long it answers."""
+    outage.stage.mend()
+    outage.ticks(FAILBACK_CHECKS + 2)
+    assert outage.acts() == (B, 2)
+    outage.tower.finish()
+    outage.ticks(1)
+    assert "a planned move loses nothing" in outage.tower.last_skip["recovery"]
+
+
+def test_a_handover_waits_for_what_is_under_way(outage: Outage):
+    """While a run of the jurisdiction goes on, the work is not taken from under it."""
+    outage.stage.mend()
+    outage.ticks(CATCH_UP_CHECKS)
+    outage.stage.copy(outage.workload, outage.acting, "landing", "raw_data", [A])
+    outage.stage.compute(outage.workload, A, 2)
+    outage.ticks(FAILBACK_CHECKS)
+    assert outage.acts() == (B, 2)
+    assert "waits for its runs" in outage.tower.last_skip["recovery"]
+    outage.tower.finish()
+    outage.ticks(1)
+    assert outage.acts() == (A, 3)
+
+
+def test_manual_failback_waits_for_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With `failback: manual` the returned primary is caught up, and does not act by itself."""
+    monkeypatch.setattr(recovery, "SETTLED_SECONDS", 0.0)
+    outage = Outage(tmp_path, replace(example_workloads([SHOP])[0], failback=Failback.MANUAL))
+    outage.stage.mend()
+    assert outage.ticks(CATCH_UP_CHECKS) == [CATCH_UP]
+    outage.catch_up()
+    outage.ticks(FAILBACK_CHECKS)
+    assert outage.acts() == (B, 2)
+
+
+def test_an_evacuated_primary_is_left_alone(outage: Outage):
+    """What a person took away, a person gives back."""
+    evacuate(outage.stage.settings, Evacuation(A, None, None, "anna", "maintenance", "2026-01-01T00:00:00+00:00"))
+    outage.stage.mend()
+    outage.ticks(CATCH_UP_CHECKS)
+    outage.catch_up()
+    outage.ticks(FAILBACK_CHECKS)
+    assert outage.acts() == (B, 2)
+    assert "evacuated" in outage.tower.last_skip["recovery"]
+
+
+def test_flapping_every_few_seconds_causes_nothing(outage: Outage):
+    """A location that answers and vanishes in turn is neither caught up with nor given work."""
+    requests: list[tuple[str, list[str]]] = []
+    for _ in range(8):
+        outage.stage.mend()
+        requests += outage.ticks(1)
+        outage.stage.darken("aws")
+        requests += outage.ticks(1)
+        requests += asked(outage.tower.tick())
+    assert requests == []
+    assert outage.acts() == (B, 2)
+
+
+def test_a_new_control_plane_trusts_nobody_at_once(outage: Outage):
+    """Without its memory it watches every location anew, asks for what is missing, and fails back as before."""
+    outage.stage.mend()
+    outage.tower.cursors.clear()
+    assert outage.ticks(CATCH_UP_CHECKS - 1) == []
+    assert outage.ticks(1) == [CATCH_UP]
+    outage.catch_up()
+    outage.ticks(FAILBACK_CHECKS - CATCH_UP_CHECKS)
+    assert outage.acts() == (A, 3)

@@ -89,7 +89,13 @@ def _about(key: str) -> str:
 def _credentials_remedy(status: int, code: str) -> str:
     if code in ("ExpiredToken", "TokenRefreshRequired"):
         return "the credentials have expired; renew them"
-    if code in ("AccessDenied", "AuthorizationPermissionMismatch", "AuthorizationFailure", "forbidden"):
+    if code == "AuthorizationFailure":
+        # Azure's word for each of these.
+        return (
+            "the credentials have expired or lack a permission on this container, or the account's network rules keep this "
+            "machine out; renew them, grant read, write, list and delete, or allow this network"
+        )
+    if code in ("AccessDenied", "AuthorizationPermissionMismatch", "forbidden"):
         return "the credentials lack a permission on this bucket; grant read, write, list and delete"
     if status == 401 or code in REJECTED or code == "AuthenticationFailed":
         return "the service does not know the credentials; renew them, and check the variables that hold them"

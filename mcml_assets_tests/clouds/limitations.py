@@ -64,9 +64,9 @@ NOT_USED = (
 
 # What runs against no emulator at all: nobody may call it verified.
 UNVERIFIED = (
-    "AWS: credentials of an instance or a pod (`workload_identity`), and roles against AWS's own policies",
-    "Azure: `managed_identity` and `workload_identity`",
-    "Google Cloud: `workload_identity`, with and without a service account to act as",
+    "AWS: the identity of an instance, web identities of pods (IRSA), and roles against AWS's own policies",
+    "Azure: `workload_identity`, and whether a container accepts the token of a `managed_identity`",
+    "Google Cloud: `workload_identity` with a service account to act as",
     "throttling as the providers do it; Google takes about one write a second of the same object, and answers 429 beyond",
     "TLS to the providers' own addresses, and the redirects of a wrong region as AWS sends them",
     "objects beyond 5 GiB: the sizes of their parts are computed and tested, such an object was never sent",

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -127,7 +128,8 @@ def make_role(emulators: Emulators) -> str:
     assume = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
     iam.put_user_policy(UserName=OWNER, PolicyName="assume", PolicyDocument=json.dumps(assume))
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
-    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust}))
+    name = f"reader-{token_hex(4)}"
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust}))
     allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
-    iam.put_role_policy(RoleName="reader", PolicyName="s3", PolicyDocument=json.dumps(allowed))
+    iam.put_role_policy(RoleName=name, PolicyName="s3", PolicyDocument=json.dumps(allowed))
     return role["Role"]["Arn"]

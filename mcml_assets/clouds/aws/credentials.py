@@ -42,6 +42,7 @@ def _asked_once(location: Location, method: str) -> "Callable[[], S3Credential]"
     """A provider of boto3's chain, asked once so that a refusal is told now and by its own name."""
     from boto3 import Session  # noqa: PLC0415 - 0.3 s that static keys do not need
     from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound  # noqa: PLC0415 - the same
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 - the same
     from obstore.auth.boto3 import Boto3CredentialProvider, StsCredentialProvider  # noqa: PLC0415 - the same
 
     try:
@@ -63,7 +64,7 @@ def _asked_once(location: Location, method: str) -> "Callable[[], S3Credential]"
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         raise CredentialsRejected(location.key, f"AWS refuses credentials of method {method!r}: {code}") from None
-    except (BotoCoreError, ValueError) as error:
+    except (BotoCoreError, ResponseParserError, ValueError) as error:
         raise CredentialsRejected(
             location.key, f"AWS gives no credentials by method {method!r} ({type(error).__name__}); log in, or attach a role"
         ) from None

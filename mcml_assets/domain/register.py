@@ -86,6 +86,9 @@ class Acceptor:
     def from_json(cls, data: bytes) -> "Acceptor":
         """Read a stored acceptor. Raises `CorruptSnapshot` for broken JSON, an unknown format or fields that lack."""
         document = unsealed(data, "register", REGISTER_FORMAT)
+        # A seal under a damaged name would be taken for none at all.
+        if document.keys() != {"format", "members", "promised", "accepted", "entry"}:
+            raise CorruptSnapshot(f"register does not have the expected fields, but {', '.join(sorted(document))}")
         try:
             entry = document["entry"]
             return cls(

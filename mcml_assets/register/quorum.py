@@ -48,7 +48,8 @@ class QuorumRegister:
     """The register of acting locations.
 
     `open_store` opens a location's bucket; it is asked once for each, when first needed. `changed` is called after every
-    change that this object made, before it is told of. Thread-safe. Nothing here waits for ever: every method returns or
+    change that this object made, before it is told of. Registers that share `lanes` share their open stores, and the bound
+    on what a store may leave unanswered. Thread-safe. Nothing here waits for ever: every method returns or
     raises within its `limits`.
     """
 
@@ -58,12 +59,13 @@ class QuorumRegister:
         open_store: Callable[[str], ObjectStore],
         limits: Limits | None = None,
         changed: Callable[[Workload, str, Acting], object] | None = None,
+        lanes: dict[str, Lane] | None = None,
     ) -> None:
         self._topology = topology
         self._open_store = open_store
         self._changed = changed
         self._limits = limits or Limits()
-        self._lanes: dict[str, Lane] = {}
+        self._lanes = {} if lanes is None else lanes
         self._lock = Lock()
 
     def read(self, workload: Workload, jurisdiction: str) -> Acting:

@@ -1,7 +1,7 @@
 """The resource that opens a location's snapshots. How bytes are stored is `clouds/`'s and `snapshots/`'s business."""
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 import dagster as dg
@@ -17,9 +17,16 @@ from mcml_assets.domain.snapshot import SNAPSHOT_NOUNS
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import Workload
 from mcml_assets.register.quorum import QuorumRegister
+from mcml_assets.register.rounds import Lane
 from mcml_assets.snapshots.fencing import fence
 from mcml_assets.snapshots.store import SnapshotStore
 from mcml_assets.snapshots.workers import MIB, ReplicationLimits
+
+
+@cache
+def _lanes(home: str, topology_file: str) -> dict[str, Lane]:
+    """The register's connections of this process: a tick finds those of the one before, and what still hangs in them."""
+    return {}
 
 
 class CloudStores(dg.ConfigurableResource):
@@ -47,7 +54,7 @@ class CloudStores(dg.ConfigurableResource):
 
         A change through it leaves fences at every location that answers.
         """
-        return QuorumRegister(self.topology, self.bucket, changed=self.fence)
+        return QuorumRegister(self.topology, self.bucket, changed=self.fence, lanes=_lanes(self.home, self.topology_file))
 
     def acting(self, workload: Workload, jurisdiction: str) -> Acting:
         """Who does the jurisdiction's work now, and the epoch under which it writes.

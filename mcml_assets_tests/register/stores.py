@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
@@ -19,7 +20,7 @@ from mcml_assets_tests.configuration.workload_files import write_workload
 
 TOPOLOGY = load_topology(TOPOLOGIES / "local.yaml")
 UK = ("aws/eu-west-2", "azure/uksouth", "gcp/europe-west2")
-QUICK = Limits(round_seconds=1.0, patience_seconds=0.1, attempts=8, pause_seconds=0.002, longest_pause_seconds=0.02)
+QUICK = Limits(round_seconds=3.0, patience_seconds=0.1, attempts=8, pause_seconds=0.002, longest_pause_seconds=0.02)
 
 
 def make_workload(folder: Path) -> Workload:
@@ -28,7 +29,10 @@ def make_workload(folder: Path) -> Workload:
 
 
 class TroubledStore(MemoryStore):
-    """A bucket in memory that may be `down`, hang while `released` is not set, or take `seconds` for each request."""
+    """A bucket in memory that may be `down`, hang while `released` is not set, or take `seconds` for each request.
+
+    `before_put` happens between a client's request to put and the put.
+    """
 
     def __init__(self, location: str) -> None:
         super().__init__(location)
@@ -37,6 +41,7 @@ class TroubledStore(MemoryStore):
         self.released = Event()
         self.released.set()
         self.requests: Counter[str] = Counter()
+        self.before_put: Callable[[TroubledStore, str], None] | None = None
 
     def get_with_meta(self, key: str) -> tuple[bytes, ObjectMeta]:
         self._meet("get_with_meta")
@@ -48,6 +53,8 @@ class TroubledStore(MemoryStore):
 
     def put_if_match(self, key: str, data: bytes, etag: str) -> ObjectMeta:
         self._meet("put_if_match")
+        if self.before_put is not None:
+            self.before_put(self, key)
         return super().put_if_match(key, data, etag)
 
     def _meet(self, operation: str) -> None:
@@ -72,12 +79,6 @@ class Clouds:
         for key, store in self.stores.items():
             store.down = key in locations
 
-    def settle(self) -> None:
-        """Wait for the requests whose answers nobody needed."""
-        for thread in threading.enumerate():
-            if thread.name.startswith("register-"):
-                thread.join(timeout=10)
-
     def requests(self) -> Counter[str]:
         """How many requests of each kind were made of all stores since this was last asked."""
         made: Counter[str] = Counter()
@@ -85,3 +86,10 @@ class Clouds:
             made += store.requests
             store.requests = Counter()
         return made
+
+
+def settle() -> None:
+    """Wait for the requests of this process to any register whose answers nobody needed."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("register-"):
+            thread.join(timeout=60)

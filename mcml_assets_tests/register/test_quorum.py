@@ -1,5 +1,6 @@
 """What the register promises to whoever asks who is acting, over stores that fail."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import combinations
@@ -14,10 +15,11 @@ from mcml_assets.domain.errors import (
     ResidencyViolation,
     StaleEpoch,
 )
-from mcml_assets.domain.register import register_stores
+from mcml_assets.domain.register import Acceptor, Ballot, register_stores
 from mcml_assets.domain.workload import Workload
 from mcml_assets.register.quorum import FOLDER, QuorumRegister, Replica
-from mcml_assets_tests.register.stores import QUICK, TOPOLOGY, UK, Clouds
+from mcml_assets.register.rounds import Lane
+from mcml_assets_tests.register.stores import QUICK, TOPOLOGY, UK, Clouds, TroubledStore, settle
 
 PRIMARY = Acting("aws/eu-west-2", 1)
 MOVED = Acting("gcp/europe-west2", 2)
@@ -89,6 +91,42 @@ def test_exactly_one_of_many_writers_at_once_wins(clouds: Clouds, workload: Work
     assert clouds.register().read(workload, "UK") == MOVED
 
 
+def test_a_proposer_that_others_always_overtake_gives_up_and_says_whether_its_change_may_have_happened(
+    clouds: Clouds, workload: Workload
+) -> None:
+    register = clouds.register(replace(QUICK, attempts=3))
+    register.read(workload, "UK")
+    settle()
+    for store in clouds.stores.values():
+        store.before_put = overtake
+    with pytest.raises(RegisterUnavailable, match="other proposers were faster in 3 attempts") as raised:
+        move(register, workload)
+    # It never came so far as to write its change anywhere.
+    assert not raised.value.may_have_happened
+    for store in clouds.stores.values():
+        store.before_put = None
+    assert move(clouds.register(), workload) == MOVED
+
+
+def overtake(store: TroubledStore, key: str) -> None:
+    """Another proposer, with a higher ballot, between a read and the put that follows it."""
+    acceptor = Acceptor.from_json(store.get(key))
+    rival = Ballot(acceptor.promised.counter + 1_000, "rival")
+    store.put(key, replace(acceptor, promised=rival).to_json())
+
+
+def test_requests_to_a_store_that_hangs_are_bounded_for_all_registers_of_a_process(clouds: Clouds, workload: Workload) -> None:
+    clouds.register().read(workload, "UK")
+    settle()
+    clouds.stores["gcp/europe-west2"].released.clear()
+    limits, lanes = replace(QUICK, outstanding=3), dict[str, Lane]()
+    for _ in range(6):
+        register = QuorumRegister(TOPOLOGY, lambda location: clouds.stores[location], limits, lanes=lanes)
+        assert register.read(workload, "UK") == PRIMARY
+    assert sum(thread.name == "register-gcp/europe-west2" for thread in threading.enumerate()) == 3
+    clouds.stores["gcp/europe-west2"].released.set()
+
+
 def test_a_store_that_hangs_holds_up_nobody_and_is_told_of(clouds: Clouds, workload: Workload) -> None:
     register = clouds.register()
     clouds.stores["gcp/europe-west2"].released.clear()
@@ -107,7 +145,7 @@ def test_a_store_that_hangs_holds_up_nobody_and_is_told_of(clouds: Clouds, workl
 def test_a_read_of_what_is_agreed_asks_each_store_once_and_writes_nothing(clouds: Clouds, workload: Workload) -> None:
     register = clouds.register()
     move(register, workload)
-    clouds.settle()
+    settle()
     assert register.survey(workload, "UK").replicas == tuple(Replica(store, "in step", 2) for store in UK)
     clouds.requests()
     register.read(workload, "UK")

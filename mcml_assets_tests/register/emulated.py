@@ -38,8 +38,7 @@ class Servers:
         process = self._processes[kind]
         self._commands[kind] = (process.cmdline(), process.environ())
         process.send_signal(with_signal)
-        # Its parent does not ask how it ended, so it stays as a zombie.
-        _wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE, f"the emulator of {kind} did not end")
+        _wait_for(lambda: _ended(process), f"the emulator of {kind} did not end")
 
     def restart(self, kind: StoreKind) -> None:
         """Start an ended server again, over what it had written; returns when it answers."""
@@ -72,6 +71,14 @@ def _wait_for(happened: Callable[[], bool], otherwise: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(otherwise)
         time.sleep(0.05)
+
+
+def _ended(process: psutil.Process) -> bool:
+    # It may stay as a zombie until its parent asks how it ended.
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _answers(address: str) -> bool:

@@ -52,7 +52,14 @@ def copy_here(
         if placed.key not in (location, source.location)
     ]
     report = replicate(
-        source, target, manifest, epoch=epoch, others=others, limits=stores.limits, verify=verify, progress=_progress(context)
+        source,
+        target,
+        manifest,
+        epoch=epoch,
+        others=others,
+        limits=stores.limits,
+        verify=verify,
+        progress=progress_lines(context),
     )
     context.log.info(
         "%s holds snapshot %s: copied %d files (%d bytes, %.0f MB/s), %d were there already",
@@ -61,7 +68,7 @@ def copy_here(
     return {**_copied(report), "source": source.location, **_lag(source, target)}
 
 
-def _progress(context: dg.AssetExecutionContext) -> Progress:
+def progress_lines(context: dg.AssetExecutionContext) -> Progress:
     """A line in the run's log every few seconds, and none for a copy that takes less."""
     told = monotonic()
 

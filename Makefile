@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks bench-register bench-replication simulate lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-failover bench-register bench-replication simulate lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -62,6 +62,10 @@ build/bench/peers/.installed: $(VENV)/.installed mcml_assets_tests/benchmarks/re
 
 bench-replication: install emulators build/bench/peers/.installed ## Measure copies against rclone, s5cmd, boto3 and obstore; writes build/bench/replication.json
 	$(BIN)/python -m mcml_assets_tests.benchmarks.replication
+
+ROUNDS ?= 20
+bench-failover: install ## Take a live platform's locations down, ROUNDS times, and measure; writes build/bench/failover.json
+	$(BIN)/python -m mcml_assets_tests.benchmarks.failover --rounds $(ROUNDS)
 
 SCHEDULES ?= 1000000
 simulate: install ## Simulate the register in SCHEDULES bad days and check every history; FIRST is the first seed

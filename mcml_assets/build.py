@@ -35,6 +35,9 @@ from mcml_assets.schedules import daily_collection, daily_scrub
 from mcml_assets.sensors.endpoint_health import endpoint_health
 from mcml_assets.sensors.failover import build_failover
 from mcml_assets.sensors.recovery import build_recovery
+from mcml_assets.sensors.repair import build_repair
+from mcml_assets.sensors.retraining import build_retraining
+from mcml_assets.sensors.watchdog import watchdog
 
 
 def build_definitions(settings: Settings | None = None) -> dg.Definitions:
@@ -63,7 +66,8 @@ def build_resources(settings: Settings) -> dg.Definitions:
 def build_failover_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """The sensors that decide over all workloads; they read the declarations at their first tick, and then remember them."""
     workloads = partial(_loaded_workloads, DEFS, settings.topology_file)
-    return [build_failover(workloads), build_recovery(workloads)]
+    over_all = (build_failover, build_recovery, build_repair, build_retraining)
+    return [*(build(workloads) for build in over_all), watchdog]
 
 
 @cache

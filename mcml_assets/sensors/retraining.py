@@ -1,0 +1,108 @@
+"""`retraining`: drift past the second threshold at the acting location asks for a training run, once for each reference.
+
+The reference is what the served model learnt from, stored with it; a new model brings a new one. The candidate still has
+to pass the quality gate.
+
+Bound: one run for each workload, jurisdiction and served model.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.workload import Workload
+from mcml_assets.resources.stores import CloudStores
+from mcml_assets.sensors.check_results import FailedCheck, new_failed_checks
+from mcml_assets.sensors.failures import Seen
+
+INTERVAL_SECONDS = 30
+WANTED: Mapping[str, tuple[str, ...]] = {"drift": ("feature_snapshot", "endpoint")}
+RETRAINING_TAG = "mcml/retraining"
+FORMAT = 1
+
+
+@dataclass
+class Asked:
+    """The sensor's memory: how far results were read, and the reference that a training was last asked for."""
+
+    seen: Seen | None = None
+    references: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def from_json(cls, text: str | None) -> "Asked":
+        """Read a stored cursor; one of another version is forgotten."""
+        document = json.loads(text) if text else {}
+        if document.get("format") != FORMAT:
+            return cls()
+        seen = document["seen"]
+        return cls(Seen(seen["until"], tuple(seen["run_ids"])) if seen else None, document["references"])
+
+    def to_json(self) -> str:
+        """The stored form."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, separators=(",", ":"))
+
+
+def build_retraining(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDefinition:
+    """The sensor over the workloads that `workloads` gives."""
+
+    @dg.sensor(
+        name="retraining",
+        asset_selection=dg.AssetSelection.all(),
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks for a training run when features or predictions drifted past the second threshold; once for each "
+        "reference. The new model still has to pass the gates.",
+    )
+    def retraining(context: dg.SensorEvaluationContext, stores: CloudStores) -> dg.SensorResult:
+        """One tick; see the module."""
+        asked = Asked.from_json(context.cursor)
+        by_name = {workload.name: workload for workload in workloads()}
+        now = datetime.now(UTC).timestamp()
+        failed, asked.seen = new_failed_checks(context.instance, asked.seen, by_name, WANTED, now=now)
+        requests: list[dg.RunRequest] = []
+        events: list[dg.AssetObservation] = []
+        for one in failed:
+            request = _request(by_name[one.workload], one, stores, asked)
+            if request is not None:
+                requests.append(request)
+                events.append(_told(one, request.partition_key or ""))
+        skipped = None if requests else dg.SkipReason("Nothing drifted past the second threshold that was not asked for.")
+        return dg.SensorResult(run_requests=requests or None, skip_reason=skipped, cursor=asked.to_json(), asset_events=events)
+
+    return retraining
+
+
+def _request(workload: Workload, failed: FailedCheck, stores: CloudStores, asked: Asked) -> dg.RunRequest | None:
+    """The training run, if this drift is one of the acting location and its reference was not yet answered."""
+    reference = failed.metadata.get("model")
+    if failed.level != "ERROR" or not isinstance(reference, str):
+        return None  # a warning, or something that could not be judged
+    jurisdiction = workload.placement_of(failed.partition).jurisdiction
+    key = f"{workload.name}/{jurisdiction}"
+    try:
+        acts = stores.acting(workload, jurisdiction).location == failed.partition
+    except McmlError:
+        return None  # who acts cannot be told: the next landing's check asks again
+    if not acts or asked.references.get(key) == reference:
+        return None
+    asked.references[key] = reference
+    return dg.RunRequest(
+        run_key=f"retraining/{key}/{reference}",
+        partition_key=jurisdiction,
+        asset_selection=[dg.AssetKey([workload.name, "training_run"])],
+        tags={RETRAINING_TAG: reference},
+    )
+
+
+def _told(failed: FailedCheck, jurisdiction: str) -> dg.AssetObservation:
+    reference = failed.metadata["model"]
+    return dg.AssetObservation(
+        dg.AssetKey([failed.workload, "training_run"]),
+        partition=jurisdiction,
+        description=f"{failed.noun} drifted from model {reference} in {failed.partition}: a training run is requested",
+        metadata={"decision": "trains", "reference": reference, "drifted": failed.noun, "location": failed.partition},
+    )

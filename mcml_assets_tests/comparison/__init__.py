@@ -1,0 +1,1 @@
+"""Tests of the digest of rows and of the comparison within tolerances."""

@@ -59,6 +59,19 @@ def view_problems(model: WorkloadModel) -> Iterator[Problem]:
             owners.setdefault(feature, name)
 
 
+def tolerance_problems(model: WorkloadModel) -> Iterator[Problem]:
+    """A tolerance needs a feature that is a fraction, and a size."""
+    types = {name: type_ for view in model.features.views.values() for name, type_ in view.features.items()}
+    for name, tolerance in model.tolerances.items():
+        at = ("tolerances", name)
+        if name not in types:
+            yield Problem(at, f"no view has a feature {name!r}{did_you_mean(name, list(types))}")
+        elif not types[name].startswith("float"):
+            yield Problem(at, f"{name!r} is {types[name]}: only fractions depend on the order of computation")
+        elif not tolerance.absolute and not tolerance.relative:
+            yield Problem(at, "tolerates nothing: give absolute or relative, or remove it")
+
+
 def _event_time(here: KeyPath, source: SourceModel) -> Iterator[Problem]:
     days = ("first_batch_days", "batch_days")
     if source.event_time is None:

@@ -15,7 +15,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mcml_assets.configuration.code_rules import cron_problems, function_problems
-from mcml_assets.configuration.data_rules import division_problems, personal_column_problems, source_problems, view_problems
+from mcml_assets.configuration.data_rules import (
+    division_problems,
+    personal_column_problems,
+    source_problems,
+    tolerance_problems,
+    view_problems,
+)
 from mcml_assets.configuration.placement_rules import compute_problems, lock_in_problems, placement_problems
 from mcml_assets.configuration.problems import Problem, configuration_error, shape_problems
 from mcml_assets.configuration.workload_facts import workload_facts
@@ -136,6 +142,8 @@ def _broken_rules(model: WorkloadModel, path: Path, topology: Topology) -> Itera
         yield from personal_column_problems(model)
     if sound("features"):
         yield from view_problems(model)
+    if sound("features", "tolerances"):
+        yield from tolerance_problems(model)
     references: dict[KeyPath, str] = {}
     if sound("contract"):
         references["contract",] = model.contract

@@ -8,6 +8,7 @@ from pathlib import Path
 from mcml_assets.configuration.workload_model import FeaturesModel, PlacedModel, SourceModel, WorkloadModel
 from mcml_assets.domain.drift import DriftThresholds
 from mcml_assets.domain.retention import Retention
+from mcml_assets.domain.table_difference import Tolerance
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import (
     Entity,
@@ -58,6 +59,7 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
             min_improvement=model.thresholds.min_improvement, drift=DriftThresholds(**model.thresholds.drift.model_dump())
         ),
         directory=directory,
+        tolerances={name: Tolerance(**entry.model_dump()) for name, entry in model.tolerances.items()},
         retention=Retention(**model.retention.model_dump()),
         failback=model.failback,
     )

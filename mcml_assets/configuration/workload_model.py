@@ -170,6 +170,14 @@ class ThresholdsModel(Written):
     )
 
 
+class ToleranceModel(Written):
+    """By how much a feature may differ between locations that compute it independently."""
+
+    absolute: float = Field(0.0, description="Differences up to this are none, in the feature's unit.", ge=0)
+    relative: float = Field(0.0, description="Differences up to this share of the larger number are none.", ge=0, lt=1)
+    reason: Text = Field(description="Why locations may differ: a decision, on record.")
+
+
 class RetentionModel(Written):
     """How long snapshots are kept; the current one, the one before, what is served or on legal hold stay in any case."""
 
@@ -206,6 +214,9 @@ class WorkloadModel(Written):
     serving: ServingModel = Field(description="How predictions are answered.")
     thresholds: ThresholdsModel = Field(
         default_factory=lambda: ThresholdsModel.model_validate({}), description="What its checks are judged by."
+    )
+    tolerances: dict[Text, ToleranceModel] = Field(
+        {}, description="By how much features may differ between locations, by name. Absent: not at all."
     )
     retention: RetentionModel = Field(
         default_factory=lambda: RetentionModel.model_validate({}), description="How long its snapshots are kept."

@@ -5,13 +5,14 @@ These are the frozen facts of one `defs.yaml`, already validated; reading and ju
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftThresholds
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.retention import Retention
+from mcml_assets.domain.table_difference import Tolerance
 from mcml_assets.domain.topology import Location, did_you_mean
 
 
@@ -203,7 +204,7 @@ class Workload:
 
     `rto_seconds` and `rpo_seconds` are objectives as business continuity uses them. `lock_in` names the
     cloud the workload cannot leave, or is None. `personal_columns` hold personal data that never leaves in a log,
-    an event or MLflow.
+    an event or MLflow. `tolerances` are by feature; a feature without one has to be equal in every location.
     """
 
     name: str
@@ -227,6 +228,7 @@ class Workload:
     directory: Path
     retention: Retention = DEFAULT_RETENTION
     failback: Failback = Failback.AUTO
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict[str, Tolerance])
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:
@@ -242,6 +244,11 @@ class Workload:
         if self.classification is not Classification.RESTRICTED:
             return self.personal_columns
         return tuple(dict.fromkeys(column for source in self.sources for column in source.columns))
+
+    @property
+    def entity_key_is_shown(self) -> bool:
+        """Whether a report may name an entity: not where its key stands for a person, under whatever name."""
+        return self.classification is not Classification.RESTRICTED and not self.personal_columns
 
     def placement(self, jurisdiction: str) -> Placement:
         """The placement in a jurisdiction; `ConfigurationError` when the workload is not placed there."""

@@ -199,6 +199,22 @@ MISTAKES = {
             "a model could not tell them apart"
         ),
     ),
+    "tolerance of no feature": (
+        ("  thresholds:", "  tolerances:\n    recency_day: {relative: 1.0e-9, reason: sums} #!\n  thresholds:"),
+        "tolerances.recency_day: no view has a feature 'recency_day'; did you mean 'recency_days'?",
+    ),
+    "tolerance of a whole number": (
+        ("  thresholds:", "  tolerances:\n    visitors: {relative: 1.0e-9, reason: sums} #!\n  thresholds:"),
+        "tolerances.visitors: 'visitors' is int64: only fractions depend on the order of computation",
+    ),
+    "tolerance of nothing": (
+        ("  thresholds:", "  tolerances:\n    recency_days: {reason: sums} #!\n  thresholds:"),
+        "tolerances.recency_days: tolerates nothing: give absolute or relative, or remove it",
+    ),
+    "tolerance without a reason": (
+        ("  thresholds:", "  tolerances:\n    recency_days: {absolute: 0.1} #!\n  thresholds:"),
+        "tolerances.recency_days.reason: this key is missing",
+    ),
     "unknown metric": (
         ("metric: roc_auc\n", "metric: roc_ouc #!\n"),
         "training.metric: unknown value 'roc_ouc'; did you mean 'roc_auc'?",

@@ -11,9 +11,13 @@ from pathlib import Path
 import dagster as dg
 
 from mcml_assets.asset_checks.drift import build_feature_drift, build_prediction_drift
+from mcml_assets.asset_checks.endpoint_parity import build_endpoint_parity
+from mcml_assets.asset_checks.feature_parity import build_feature_parity
 from mcml_assets.asset_checks.health import build_endpoint_health, build_route_health
 from mcml_assets.asset_checks.integrity import build_integrity
+from mcml_assets.asset_checks.online_parity import build_online_parity
 from mcml_assets.asset_checks.parity import build_model_parity, build_raw_data_parity
+from mcml_assets.asset_checks.replication_lag import ORIGINS, build_replication_lag
 from mcml_assets.assets.endpoint import build_endpoint
 from mcml_assets.assets.feature_snapshot import build_feature_snapshot
 from mcml_assets.assets.landing import build_landing
@@ -113,9 +117,13 @@ def build_workload(workload: Workload) -> dg.Definitions:
             build_integrity(workload, "feature_snapshot"),
             build_integrity(workload, "model"),
             build_raw_data_parity(workload),
+            build_feature_parity(workload),
+            build_online_parity(workload),
             build_model_parity(workload),
             build_feature_drift(workload),
             build_prediction_drift(workload),
+            build_endpoint_parity(workload),
+            *(build_replication_lag(workload, noun) for noun in ORIGINS),
             build_endpoint_health(workload),
             build_route_health(workload),
         ],

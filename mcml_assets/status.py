@@ -12,6 +12,7 @@ from mcml_assets.clouds.registry import open_store
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ConfigurationError, McmlError
+from mcml_assets.domain.lag import replication_lag
 from mcml_assets.domain.snapshot import Manifest, Pointer
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import PlacedLocation, Placement, Role, Workload
@@ -78,18 +79,6 @@ def _acting(register: QuorumRegister, workload: Workload, jurisdiction: str) -> 
         return str(error)
 
 
-def replication_lag(own: str | None, newest: Pointer | None, now: datetime) -> float | None:
-    """Seconds since the acting location's newest snapshot was committed, if `own` is not that snapshot; else 0.
-
-    None when the acting location's newest snapshot is unknown.
-    """
-    if newest is None:
-        return None
-    if own == newest.snapshot_id:
-        return 0.0
-    return (now - datetime.fromisoformat(newest.committed_at)).total_seconds()
-
-
 class _Stores:
     """Reads of one workload's pointers and manifests, with an unreadable location as a reason, not an exception."""
 
@@ -130,7 +119,10 @@ def _location_status(
         problem = str(error)
     if isinstance(acting, str):
         problem = problem or acting
-    lag = replication_lag(raw.snapshot_id if raw else None, newest, datetime.now(UTC)) if problem is None else None
+    lag = None
+    if problem is None:
+        holds_newest = raw is not None and newest is not None and raw.snapshot_id == newest.snapshot_id
+        lag = replication_lag(holds_newest, newest.committed_at if newest else None, datetime.now(UTC))
     problem = problem or _problem(raw, features, model, endpoint, placed.role, lag, workload.rpo_seconds)
     return LocationStatus(
         workload=workload.name,

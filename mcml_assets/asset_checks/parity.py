@@ -1,10 +1,17 @@
-"""`parity`: a location holds what the acting location holds. Compares snapshot ids; reads no data."""
+"""`parity` of copies: every location holds what the acting location made. Compares snapshot ids; reads no data.
+
+What is computed independently is compared in `feature_parity.py`, what answers in `endpoint_parity.py`.
+"""
 
 import dagster as dg
 
 from mcml_assets.asset_checks.partitioned import partitioned_check
+from mcml_assets.asset_checks.survey import survey
+from mcml_assets.asset_checks.verdict import CHECK, Verdict, unreadable, verdict_result
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.parity import Holding, convene
+from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import Workload
 from mcml_assets.failover.takeover import originals
 from mcml_assets.partitions import by_location
@@ -13,36 +20,64 @@ from mcml_assets.resources.stores import CloudStores
 
 def build_raw_data_parity(workload: Workload) -> dg.AssetChecksDefinition:
     """`raw_data` is the snapshot that the acting location landed."""
-    return _build_parity(workload, noun="raw_data", origin="landing")
+    return _build_parity(workload, noun="raw_data", origin="landing", generation="number")
 
 
 def build_model_parity(workload: Workload) -> dg.AssetChecksDefinition:
     """`model` is the package that the acting location trained."""
-    return _build_parity(workload, noun="model", origin="training_run")
+    return _build_parity(workload, noun="model", origin="training_run", generation="version")
 
 
-def _build_parity(workload: Workload, noun: str, origin: str) -> dg.AssetChecksDefinition:
+def _build_parity(workload: Workload, noun: str, origin: str, generation: str) -> dg.AssetChecksDefinition:
+    """`generation` is the annotation that tells one landing or training from the next."""
+
     @partitioned_check(
         asset_key(workload, noun),
-        "parity",
-        f"The snapshot here is the one of `{origin}` at the acting location.",
+        CHECK,
+        f"The snapshot here is the one of `{origin}` at the acting location; of several, the majority names the odd one out.",
         by_location(workload),
     )
     def parity(context: dg.AssetCheckExecutionContext, stores: CloudStores) -> dg.AssetCheckResult:
         location = context.partition_key
+        jurisdiction = workload.placement_of(location).jurisdiction
         try:
-            acting = stores.acting(workload, workload.placement_of(location).jurisdiction)
-            here = stores.snapshots(workload, location, noun).current_pointer()
-            there = originals(workload, acting.location, origin, stores.snapshots).current_pointer()
+            acting = stores.acting(workload, jurisdiction).location
+            here = stores.snapshots(workload, location, noun).current()
         except McmlError as error:
-            return dg.AssetCheckResult(passed=False, metadata={"problem": str(error), "error": type(error).__name__})
-        return dg.AssetCheckResult(
-            passed=here is not None and there is not None and here.snapshot_id == there.snapshot_id,
-            metadata={
-                "here": here.snapshot_id[:12] if here else "nothing",
-                "acting_location": acting.location,
-                "there": there.snapshot_id[:12] if there else "nothing",
-            },
+            return unreadable(error)
+        if here is None:
+            return unreadable(f"{location} holds no {noun}")
+        found = survey(workload, stores, jurisdiction, noun, origin=(acting, origin))
+        held = {**found.manifests, location: here}
+        holdings = [Holding(key, manifest.annotations[generation], manifest.snapshot_id) for key, manifest in held.items()]
+        return verdict_result(
+            context,
+            workload,
+            noun,
+            Verdict(
+                location=location,
+                snapshot=here.snapshot_id,
+                quorum=convene(holdings, here.annotations[generation], lambda one, other: False, found.abstained),
+                contents={key: manifest.snapshot_id[:12] for key, manifest in held.items()},
+                alone_is_enough=location == acting,
+                problem=_problem(location, noun, acting, origin, here, found.manifests.get(acting), generation),
+            ),
         )
 
     return parity
+
+
+def _problem(
+    location: str, noun: str, acting: str, origin: str, here: Manifest, made: Manifest | None, generation: str
+) -> str | None:
+    """What is wrong here whatever the other copies are."""
+    if made is None:
+        return None
+    own, newest = here.annotations[generation], made.annotations[generation]
+    if own < newest:
+        return f"{location} is behind: it holds {noun} of {generation} {own}, and {acting} has {origin} {newest}."
+    if own == newest and here.snapshot_id != made.snapshot_id and location == acting:
+        return (
+            f"{location} holds {noun} {here.snapshot_id[:12]}, which is not the {origin} {made.snapshot_id[:12]} that it made."
+        )
+    return None

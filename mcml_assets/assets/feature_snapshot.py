@@ -3,7 +3,6 @@
 What a feature is, the user says; how the function is called and its result stored is `features/`'s business.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
@@ -15,9 +14,10 @@ from mcml_assets.assets.failures import typed_failures
 from mcml_assets.automation import ACTING_TAG, when_upstream_published
 from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
 from mcml_assets.domain.acting import Acting, computes_features
-from mcml_assets.domain.errors import ContractViolation, McmlError, ObjectNotFound
-from mcml_assets.domain.snapshot import Manifest
+from mcml_assets.domain.errors import McmlError, ObjectNotFound
+from mcml_assets.domain.snapshot import Manifest, snapshot_watermark
 from mcml_assets.domain.workload import FeatureView, Workload
+from mcml_assets.features.digests import ANNOTATION, annotation, view_digests
 from mcml_assets.features.repositories import FeastRepository, current_repository, repositories_folder
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.stores import CloudStores
@@ -113,6 +113,8 @@ def _compute(workload: Workload, stores: CloudStores, location: str, acting: Act
                 epoch=acting.epoch,
                 producer=location,
                 created_at=now(),
+                # By these the locations' features are compared without reading any.
+                annotations={ANNOTATION: annotation(view_digests(workload, files))},
                 limits=stores.limits,
                 verify=verify,
             )
@@ -169,11 +171,3 @@ def feast_repository(workload: Workload, stores: CloudStores, location: str, man
 
 def _snapshots(workload: Workload, stores: CloudStores, location: str) -> SnapshotStore:
     return stores.snapshots(workload, location, "feature_snapshot")
-
-
-def snapshot_watermark(manifest: Manifest) -> datetime:
-    """Up to when the snapshot's source was complete; times without a zone are UTC by declaration."""
-    if manifest.watermark is None:
-        raise ContractViolation(f"raw snapshot {manifest.snapshot_id[:12]} has no watermark to compute features as of")
-    moment = datetime.fromisoformat(manifest.watermark)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -14,12 +14,12 @@ import dagster as dg
 
 from mcml_assets.asset_checks.quality import evaluation_metadata, quality_check, quality_result
 from mcml_assets.assets.failures import typed_failures
-from mcml_assets.assets.feature_snapshot import feast_repository, snapshot_watermark
+from mcml_assets.assets.feature_snapshot import feast_repository
 from mcml_assets.automation import when_acting_location_published
 from mcml_assets.declaration import asset_key, code_version, declared, now, published
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ModelRejected, ObjectNotFound
-from mcml_assets.domain.snapshot import Manifest
+from mcml_assets.domain.snapshot import Manifest, snapshot_watermark
 from mcml_assets.domain.workload import Workload
 from mcml_assets.failover.probing import shared_prober
 from mcml_assets.failover.takeover import become_original

@@ -9,11 +9,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, cast
 
-from mcml_assets.domain.errors import CorruptSnapshot
+from mcml_assets.domain.errors import ContractViolation, CorruptSnapshot
 
 MANIFEST_FORMAT = 1
 DIGEST_ALGORITHM = "sha256"
@@ -161,6 +162,14 @@ class Pointer:
             if type(epoch) is not int:
                 raise _unreadable("pointer", f"has {name} {epoch!r}, not a whole number")
         return pointer
+
+
+def snapshot_watermark(manifest: Manifest) -> datetime:
+    """Up to when the snapshot's source was complete; times without a zone are UTC by declaration."""
+    if manifest.watermark is None:
+        raise ContractViolation(f"raw snapshot {manifest.snapshot_id[:12]} has no watermark to compute features as of")
+    moment = datetime.fromisoformat(manifest.watermark)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def check_path(path: str) -> None:

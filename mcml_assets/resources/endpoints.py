@@ -7,8 +7,10 @@ import dagster as dg
 from pydantic import Field
 
 from mcml_assets.configuration.settings import Settings
+from mcml_assets.domain.errors import LocationUnavailable
 from mcml_assets.domain.route import Route
 from mcml_assets.domain.workload import Workload
+from mcml_assets.serving.golden import GoldenAnswer
 from mcml_assets.serving.interfaces import EndpointPlatform, EndpointStatus
 from mcml_assets.serving.manifest import endpoint_name
 
@@ -53,6 +55,18 @@ class Endpoints(dg.ConfigurableResource):
         from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - only checks need it
 
         return LocalEndpointPlatform(self.settings).status(endpoint_name(workload.name, location))
+
+    def golden_predictions(self, workload: Workload, location: str) -> GoldenAnswer:
+        """What the location's own server predicts now for its package's golden inputs; the edge is not asked.
+
+        Raises `LocationUnavailable` when there is no server, or it does not answer.
+        """
+        from mcml_assets.serving.golden import ask_golden  # noqa: PLC0415 - only checks need it
+
+        status = self.status(workload, location)
+        if status.address is None:
+            raise LocationUnavailable(location, f"its endpoint is {status.state}: {status.message or 'it has no server'}")
+        return ask_golden(location, status.address, workload.name)
 
     def kept_packages(self, workload: Workload, location: str) -> frozenset[str]:
         """The model snapshots that an endpoint serves, is to serve, or keeps for rollback; asks nobody to start anything."""

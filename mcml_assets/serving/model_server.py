@@ -25,8 +25,9 @@ from starlette.exceptions import HTTPException
 
 from mcml_assets.domain.errors import McmlError, UnknownEntity
 from mcml_assets.features.online import OnlineReader
+from mcml_assets.serving.golden import PATH
 from mcml_assets.serving.guard import Guard, problem_response
-from mcml_assets.serving.package import ModelPackage
+from mcml_assets.serving.package import ModelPackage, golden_inputs
 from mcml_assets.serving.problem import (
     FEATURES_UNAVAILABLE,
     INVALID_REQUEST,
@@ -181,6 +182,7 @@ class ProblemServer(RESTServer):
         """KServe's application, then our handlers in place of its own, which would send exceptions' texts."""
         super().create_application()
         _speak_problems(kserve_app, self.model)
+        kserve_app.add_api_route(PATH.format(workload="{name}"), _golden_answer(self.model), methods=["GET"])
         served = self.model.served
         answered_by = {
             "x-mcml-location": served.location,
@@ -222,6 +224,26 @@ def _speak_problems(app: FastAPI, model: EntityModel) -> None:
     }
     for error, problem in handlers.items():
         app.add_exception_handler(error, handler(problem))
+
+
+def _golden_answer(model: EntityModel) -> Callable[[str], dict[str, Any]]:
+    """The scores this very server gives now for the golden inputs, which are nobody's; for `parity` to compare.
+
+    The edge passes no such request on.
+    """
+
+    def answer(name: str) -> dict[str, Any]:
+        if name != model.name:
+            raise Refusal(Problem(404, detail=f"the only model here is {model.name!r}"))
+        package = model.served.package
+        scores = model.served.predict(golden_inputs(package))
+        return {
+            "digest": model.served.digest,
+            "model_version": package.description.version,
+            "predictions": [float(score) for score in scores],
+        }
+
+    return answer
 
 
 def _is_int64(value: object) -> bool:

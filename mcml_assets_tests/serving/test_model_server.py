@@ -12,9 +12,12 @@ import httpx
 import psutil
 import pytest
 
+from mcml_assets.domain.errors import LocationUnavailable
 from mcml_assets.serving.folder import DataPlaneFolder
+from mcml_assets.serving.golden import ask_golden
 from mcml_assets.serving.instance import Instance, answers, start_instance
 from mcml_assets.serving.manifest import read_manifest
+from mcml_assets.serving.package import read_package
 from mcml_assets.serving.processes import end, is_alive
 from mcml_assets_tests.serving.served_shop import PRIMARY, Shop, build_shop
 
@@ -186,3 +189,14 @@ def test_a_server_for_the_wrong_jurisdiction_never_starts(shop: Shop, tmp_path: 
     assert said.returncode == 1
     assert json.loads(word.read_text())["error"] == "ModelRejected"
     assert "the manifest wants shop/EU/1, the package is shop/UK version 1" in said.stderr
+
+
+def test_golden_predictions_are_computed_anew_and_only_here(client: httpx.Client, shop: Shop) -> None:
+    """`parity` asks each server for its package's golden predictions; they are the package's, and name no person."""
+    answer = ask_golden(PRIMARY, str(client.base_url).rstrip("/"), "shop")
+    golden = read_package(shop.packages[1]).golden
+    assert (answer.digest, answer.model_version) == (shop.digest(1), 1)
+    assert answer.predictions == pytest.approx(golden.predictions, abs=golden.tolerance)
+    assert client.get("/v2/models/another/golden").status_code == 404
+    with pytest.raises(LocationUnavailable, match="does not answer"):
+        ask_golden(PRIMARY, "http://127.0.0.1:9", "shop")

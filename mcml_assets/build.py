@@ -12,6 +12,7 @@ import dagster as dg
 
 from mcml_assets.asset_checks.drift import build_feature_drift, build_prediction_drift
 from mcml_assets.asset_checks.endpoint_parity import build_endpoint_parity
+from mcml_assets.asset_checks.evidence import build_evidence
 from mcml_assets.asset_checks.feature_parity import build_feature_parity
 from mcml_assets.asset_checks.health import build_endpoint_health, build_route_health
 from mcml_assets.asset_checks.integrity import build_integrity
@@ -101,33 +102,32 @@ def load_workload_definitions(settings: Settings) -> dg.Definitions:
 
 def build_workload(workload: Workload) -> dg.Definitions:
     """All assets and checks of one workload; no workload is treated differently from another."""
-    return dg.Definitions(
-        assets=[
-            *build_sources(workload),
-            build_landing(workload),
-            build_raw_data(workload),
-            build_feature_snapshot(workload),
-            build_training_run(workload),
-            build_model(workload),
-            build_endpoint(workload),
-            build_traffic_route(workload),
-        ],
-        asset_checks=[
-            build_integrity(workload, "raw_data"),
-            build_integrity(workload, "feature_snapshot"),
-            build_integrity(workload, "model"),
-            build_raw_data_parity(workload),
-            build_feature_parity(workload),
-            build_online_parity(workload),
-            build_model_parity(workload),
-            build_feature_drift(workload),
-            build_prediction_drift(workload),
-            build_endpoint_parity(workload),
-            *(build_replication_lag(workload, noun) for noun in ORIGINS),
-            build_endpoint_health(workload),
-            build_route_health(workload),
-        ],
-    )
+    assets = [
+        build_landing(workload),
+        build_raw_data(workload),
+        build_feature_snapshot(workload),
+        build_training_run(workload),
+        build_model(workload),
+        build_endpoint(workload),
+        build_traffic_route(workload),
+    ]
+    checks = [
+        build_integrity(workload, "raw_data"),
+        build_integrity(workload, "feature_snapshot"),
+        build_integrity(workload, "model"),
+        build_raw_data_parity(workload),
+        build_feature_parity(workload),
+        build_online_parity(workload),
+        build_model_parity(workload),
+        build_endpoint_parity(workload),
+        build_feature_drift(workload),
+        build_prediction_drift(workload),
+        *(build_replication_lag(workload, noun) for noun in ORIGINS),
+        build_endpoint_health(workload),
+        build_route_health(workload),
+    ]
+    evidence = build_evidence(workload, [*assets, *checks])
+    return dg.Definitions(assets=[*build_sources(workload), *assets], asset_checks=[*checks, evidence])
 
 
 def _automation_sensors() -> list[dg.AutomationConditionSensorDefinition]:

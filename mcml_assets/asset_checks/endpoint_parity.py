@@ -66,6 +66,8 @@ def build_endpoint_parity(workload: Workload) -> dg.AssetChecksDefinition:
 
 def _answer(workload: Workload, stores: CloudStores, endpoints: Endpoints, location: str, package: ModelPackage) -> Answer:
     """A location's golden predictions, compared with the package's. Raises `McmlError` when it gives none."""
+    import numpy as np  # noqa: PLC0415 - only when a model is at hand
+
     from mcml_assets.serving.package import check_golden, load_model  # noqa: PLC0415 - numpy, only when a model is at hand
 
     status = endpoints.status(workload, location)
@@ -76,7 +78,7 @@ def _answer(workload: Workload, stores: CloudStores, endpoints: Endpoints, locat
         result = check_golden(package, load_model(held_package(workload, stores, location, held)))
         return Answer(held.snapshot_id, result.max_difference, result.passed, "the held package")
     answer = endpoints.golden_predictions(workload, location)
-    result = check_golden(package, lambda _: answer.predictions)
+    result = check_golden(package, lambda _: np.asarray(answer.predictions))
     return Answer(answer.digest, result.max_difference, result.passed, status.address or "")
 
 

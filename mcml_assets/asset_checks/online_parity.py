@@ -44,8 +44,8 @@ def build_online_parity(workload: Workload) -> dg.AssetChecksDefinition:
                 return unreadable(f"{location} holds no features")
             served = reader.snapshot_id
             if served != manifest.snapshot_id:
-                told = f"{location} serves stale features online: {served[:12]}; its current snapshot is {manifest.snapshot_id[:12]}"
-                return unreadable(told)
+                current = manifest.snapshot_id[:12]
+                return unreadable(f"{location} serves stale features online: {served[:12]}; its current snapshot is {current}")
             return _result(location, manifest, _compare(workload, stores, location, manifest, reader))
         except McmlError as error:
             return unreadable(error)

@@ -34,6 +34,26 @@ class Bench:
             raise_on_error=False,
         )
 
+    def check(self, partition: str, noun: str, name: str) -> dg.AssetCheckEvaluation:
+        """Run one check by itself for one partition, as the UI does, and return what it found."""
+        key = dg.AssetCheckKey(self.key(noun), name)
+        job = self.definitions.resolve_implicit_global_asset_job_def().get_subset(
+            asset_selection=set(), asset_check_selection={key}
+        )
+        # As a launched run carries its partition: `partition_key` would be looked up among the assets, of which there are none.
+        tags = {"dagster/partition": partition}
+        result = job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False)
+        (evaluation,) = [
+            found for found in result.get_asset_check_evaluations() if found.partition == partition and found.check_name == name
+        ]
+        return evaluation
+
+    def recorded(self, noun: str, name: str) -> dict[str, bool]:
+        """The newest result of a check by partition, as the UI shows it."""
+        key = dg.AssetCheckKey(self.key(noun), name)
+        infos = self.instance.event_log_storage.get_asset_check_partition_info([key])
+        return {str(info.partition_key): info.latest_execution_status.value == "SUCCEEDED" for info in infos}
+
     def key(self, noun: str) -> dg.AssetKey:
         return dg.AssetKey([self.workload.name, noun])
 

@@ -18,7 +18,7 @@ from mcml_assets.asset_checks.verdict import CHECK, Verdict, unreadable, verdict
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.parity import Holding, Quorum, convene
-from mcml_assets.domain.snapshot import Manifest
+from mcml_assets.domain.snapshot import Manifest, snapshot_watermark
 from mcml_assets.domain.table_difference import TableDifference
 from mcml_assets.domain.table_digest import TableDigest, compare_digests
 from mcml_assets.domain.workload import Workload
@@ -109,7 +109,7 @@ def _shown(manifest: Manifest, location: str) -> str:
 
 
 def _stale(location: str, here: Manifest, raw: Manifest | None) -> str | None:
-    if raw is None or raw.watermark == here.watermark:
+    if raw is None or raw.watermark is None or snapshot_watermark(here) >= snapshot_watermark(raw):
         return None
     return f"{location} has stale features: they are of data up to {here.watermark}, and its raw data goes to {raw.watermark}."
 

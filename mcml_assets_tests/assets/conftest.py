@@ -1,7 +1,7 @@
 """A workload's definitions over clouds of their own, run in this process; the data plane is not started here."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -36,17 +36,22 @@ class Bench:
 
     def check(self, partition: str, noun: str, name: str) -> dg.AssetCheckEvaluation:
         """Run one check by itself for one partition, as the UI does, and return what it found."""
-        key = dg.AssetCheckKey(self.key(noun), name)
+        (evaluation,) = [
+            found
+            for found in self.run_checks(partition, {noun: (name,)}).get_asset_check_evaluations()
+            if found.partition == partition
+        ]
+        return evaluation
+
+    def run_checks(self, partition: str, checks: Mapping[str, Sequence[str]]) -> dg.ExecuteInProcessResult:
+        """Run checks, given by noun, by themselves for one partition."""
+        keys = {dg.AssetCheckKey(self.key(noun), name) for noun, names in checks.items() for name in names}
         job = self.definitions.resolve_implicit_global_asset_job_def().get_subset(
-            asset_selection=set(), asset_check_selection={key}
+            asset_selection=set(), asset_check_selection=keys
         )
         # As a launched run carries its partition: `partition_key` would be looked up among the assets, of which there are none.
         tags = {"dagster/partition": partition}
-        result = job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False)
-        (evaluation,) = [
-            found for found in result.get_asset_check_evaluations() if found.partition == partition and found.check_name == name
-        ]
-        return evaluation
+        return job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False)
 
     def recorded(self, noun: str, name: str) -> dict[str, bool]:
         """The newest result of a check by partition, as the UI shows it."""

@@ -41,16 +41,16 @@ def build_feature_parity(workload: Workload) -> dg.AssetChecksDefinition:
     )
     def parity(context: dg.AssetCheckExecutionContext, stores: CloudStores) -> dg.AssetCheckResult:
         location = context.partition_key
-        jurisdiction = workload.placement_of(location).jurisdiction
+        placement = workload.placement_of(location)
         try:
             here = stores.snapshots(workload, location, NOUN).current()
             raw = stores.snapshots(workload, location, "raw_data").current()
-            acting = stores.acting(workload, jurisdiction).location
+            acting = stores.acting(workload, placement.jurisdiction).location
         except McmlError as error:
             return unreadable(error)
         if here is None:
             return unreadable(f"{location} holds no features")
-        found = survey(workload, stores, jurisdiction, NOUN, origin=(acting, NOUN))
+        found = survey(placement, NOUN, lambda key: stores.snapshots(workload, key, NOUN))
         held = {**found.manifests, location: here}
         with TemporaryDirectory() as scratch:
             comparison = _Comparison(workload, stores, location, held, Path(scratch))

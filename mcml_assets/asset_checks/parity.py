@@ -16,6 +16,7 @@ from mcml_assets.domain.workload import Workload
 from mcml_assets.failover.takeover import originals
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.stores import CloudStores
+from mcml_assets.snapshots.store import SnapshotStore
 
 
 def build_raw_data_parity(workload: Workload) -> dg.AssetChecksDefinition:
@@ -39,15 +40,20 @@ def _build_parity(workload: Workload, noun: str, origin: str, generation: str) -
     )
     def parity(context: dg.AssetCheckExecutionContext, stores: CloudStores) -> dg.AssetCheckResult:
         location = context.partition_key
-        jurisdiction = workload.placement_of(location).jurisdiction
+        placement = workload.placement_of(location)
         try:
-            acting = stores.acting(workload, jurisdiction).location
+            acting = stores.acting(workload, placement.jurisdiction).location
             here = stores.snapshots(workload, location, noun).current()
         except McmlError as error:
             return unreadable(error)
         if here is None:
             return unreadable(f"{location} holds no {noun}")
-        found = survey(workload, stores, jurisdiction, noun, origin=(acting, origin))
+
+        def open_at(key: str) -> SnapshotStore:
+            at_acting = key == acting
+            return originals(workload, key, origin, stores.snapshots) if at_acting else stores.snapshots(workload, key, noun)
+
+        found = survey(placement, noun, open_at)
         held = {**found.manifests, location: here}
         holdings = [Holding(key, manifest.annotations[generation], manifest.snapshot_id) for key, manifest in held.items()]
         return verdict_result(

@@ -13,12 +13,14 @@ from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.lag import replication_lag
 from mcml_assets.domain.workload import Workload
+from mcml_assets.failover.takeover import originals
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.stores import CloudStores
 
 CHECK = "replication_lag"
 # Where the newest snapshot of each asset is made, at the acting location.
 ORIGINS = {"raw_data": "landing", "feature_snapshot": "feature_snapshot", "model": "training_run"}
+COMPUTED = "feature_snapshot"
 
 
 def build_replication_lag(workload: Workload, noun: str) -> dg.AssetChecksDefinition:
@@ -42,7 +44,11 @@ def lag_result(workload: Workload, stores: CloudStores, location: str, noun: str
     """The lag of one location now."""
     try:
         acting = stores.acting(workload, workload.placement_of(location).jurisdiction).location
-        origin = stores.snapshots(workload, acting, ORIGINS[noun])
+        origin = (
+            stores.snapshots(workload, acting, noun)
+            if noun == COMPUTED
+            else originals(workload, acting, ORIGINS[noun], stores.snapshots)
+        )
         newest = origin.current_pointer()
         own = stores.snapshots(workload, location, noun)
         holds_newest = (
@@ -51,7 +57,7 @@ def lag_result(workload: Workload, stores: CloudStores, location: str, noun: str
             and (
                 # Features are computed here and there, and may differ within tolerances: being up to date is a matter of time.
                 own.manifest(pointer.snapshot_id).watermark == origin.manifest(newest.snapshot_id).watermark
-                if noun == "feature_snapshot"
+                if noun == COMPUTED
                 else pointer.snapshot_id == newest.snapshot_id
             )
         )

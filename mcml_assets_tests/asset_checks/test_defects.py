@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcml_assets.build import DEFS
+from mcml_assets.configuration.settings import Settings
 from mcml_assets_tests.asset_checks.defects import CHECKS, DEFECTS, SOUND, SPOILT, Defect
 from mcml_assets_tests.asset_checks.defects_page import PAGE, render
 from mcml_assets_tests.assets.conftest import Bench, failure_of
@@ -23,7 +24,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     declaration.write_text(
         declaration.read_text().replace("aws/eu-central-1, standby: cold", "aws/eu-central-1, standby: warm")
     )
-    bench = Bench(declaration, tmp_path_factory.mktemp("sound") / "home")
+    bench = Bench(declaration, Settings(home=tmp_path_factory.mktemp("sound") / "home"))
     for _ in range(2):
         steps = [("EU", ["landing"]), *((location, ["raw_data", "feature_snapshot"]) for location in LOCATIONS)]
         for partition, nouns in [*steps, ("EU", ["training_run"]), *((location, ["model"]) for location in LOCATIONS)]:
@@ -40,7 +41,7 @@ def copies(sound: Bench, tmp_path: Path) -> Iterator[Bench]:
         for number in range(len(DEFECTS) + 1):
             home = tmp_path / str(number) / "home"
             shutil.copytree(sound.settings.home, home)
-            yield Bench(sound.workload.directory / "defs.yaml", home)
+            yield Bench(sound.workload.directory / "defs.yaml", Settings(home=home))
             shutil.rmtree(home)
 
     return make()

@@ -21,6 +21,7 @@ from mcml_assets.failover_commands import evacuate, failback, failover, whatif
 from mcml_assets.fault_commands import fault_app
 from mcml_assets.hold_commands import hold_app
 from mcml_assets.platform_commands import dev, start, stop
+from mcml_assets.rebuild_command import rebuild
 from mcml_assets.register_commands import register_app
 from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
 
@@ -37,7 +38,7 @@ app = typer.Typer(
 app.add_typer(fault_app, name="fault")
 app.add_typer(hold_app, name="hold")
 app.add_typer(register_app, name="register")
-for command in (dev, start, stop, doctor, failover, failback, evacuate, whatif):
+for command in (dev, start, stop, doctor, failover, failback, evacuate, whatif, rebuild):
     app.command()(command)
 
 

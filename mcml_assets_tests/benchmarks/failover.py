@@ -29,13 +29,14 @@ from mcml_assets.configuration.workload import load_workloads
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.failover.control import platform_control
 from mcml_assets.serving.client import Prediction, predict
+from mcml_assets_tests.benchmarks.outage_pictures import take_pictures
 from mcml_assets_tests.ports import free_ports
 
 MCML = str(Path(sys.executable).with_name("mcml"))
 GREEN_SECONDS = 1800.0
 ROUND_SECONDS = 300.0
 STAGES = ("decided", "first_run", "published", "predicted")
-ASKED = {"online_retail": {"UK": 17850, "EU": 12433}}
+ASKED = {"online_retail": {"UK": 17850, "EU": 12583}}
 PUBLISHED = (
     ("Route 53 health checks", "30 s to notice (10 s x 3), plus the record's TTL", "developer guide, health checks"),
     ("Temporal Cloud, multi-cloud replication", "recovery time objective of 20 minutes", "Temporal Cloud documentation"),
@@ -54,6 +55,7 @@ class Round:
     first_run: float | None
     published: float | None
     predicted: float | None
+    timeline: list[tuple[float, str]]
 
 
 class Platform:
@@ -159,6 +161,7 @@ def outage(platform: Platform, jurisdiction: str) -> Round:
         first_run - began if first_run else None,
         published - began if published else None,
         seen[0] - began if seen else None,
+        _timeline(platform, jurisdiction, began),
     )  # fmt: skip
 
 
@@ -174,6 +177,23 @@ def _events(platform: Platform, jurisdiction: str, began: float) -> tuple[float 
         landed = instance.fetch_materializations(dg.AssetRecordsFilter(key, asset_partitions=[jurisdiction]), limit=10).records
     published = [record.timestamp for record in landed if record.timestamp > began]
     return min(starts, default=None), min(published, default=None)
+
+
+def _timeline(platform: Platform, jurisdiction: str, began: float) -> list[tuple[float, str]]:
+    """What Dagster shows of the round: decisions, and what was published, in seconds from the fault."""
+    name = platform.workload.name
+    told: list[tuple[float, str]] = []
+    with platform.instance() as instance:
+        route = dg.AssetRecordsFilter(dg.AssetKey([name, "traffic_route"]), asset_partitions=[jurisdiction])
+        for record in instance.fetch_observations(route, limit=50).records:
+            observation = record.event_log_entry.asset_observation
+            told.append((record.timestamp - began, observation.description or "" if observation else ""))
+        places = [placed.key for placed in platform.workload.placement(jurisdiction).locations]
+        for noun in ("landing", "raw_data", "feature_snapshot", "training_run", "model", "endpoint", "traffic_route"):
+            wanted = dg.AssetRecordsFilter(dg.AssetKey([name, noun]), asset_partitions=[jurisdiction, *places])
+            for record in instance.fetch_materializations(wanted, limit=100).records:
+                told.append((record.timestamp - began, f"{noun} [{record.partition_key}] was published"))
+    return sorted((round(at, 1), text) for at, text in told if at > 0)
 
 
 def report(rounds: list[Round]) -> dict[str, Any]:
@@ -192,12 +212,16 @@ def main() -> None:
     """Run the rounds and publish `build/bench/failover.json`."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--rounds", type=int, default=20)
-    rounds = arguments.parse_args().rounds
+    arguments.add_argument("--pictures", type=Path, help="Folder for screenshots of the first outage, as the UI shows it.")
+    given = arguments.parse_args()
+    rounds = given.rounds
     done: list[Round] = []
     with tempfile.TemporaryDirectory() as scratch, running(Path(scratch) / "home") as platform:
         for number in range(rounds):
             done.append(outage(platform, ("UK", "EU")[number % 2]))
             print(done[-1], flush=True)  # noqa: T201 - a benchmark tells how far it is
+            if given.pictures is not None and number == 0:
+                take_pictures(f"http://127.0.0.1:{platform.settings.webserver_port}", platform.workload.name, given.pictures)
     target = PROJECT_ROOT / "build" / "bench" / "failover.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(report(done), indent=2) + "\n")

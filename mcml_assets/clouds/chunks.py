@@ -1,10 +1,10 @@
 """Bytes in pieces: how large objects are moved without holding them in memory. Which store they go to is no matter."""
 
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 CHUNK_SIZE = 8 * 1024 * 1024
+DRAINED_CHUNK = 1024 * 1024
 
 
 def file_chunks(path: Path) -> Iterator[bytes]:
@@ -14,30 +14,24 @@ def file_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def beginning(chunks: Iterator[bytes], limit: int) -> tuple[deque[bytes], Iterator[bytes] | None]:
+def beginning(chunks: Iterator[bytes], limit: int) -> tuple[bytearray, Iterator[bytes] | None]:
     """The first chunks, together more than `limit` bytes, and the rest; None instead of the rest when that was all."""
-    begun: deque[bytes] = deque()
-    size = 0
+    # In one piece from the start: a crowd of chunks, kept and freed by one thread after another, leaves each of them with
+    # memory that no other can use.
+    begun = bytearray()
     for chunk in chunks:
-        begun.append(chunk)
-        size += len(chunk)
-        if size > limit:
+        begun += chunk
+        if len(begun) > limit:
             return begun, chunks
     return begun, None
 
 
-def joined(chunks: deque[bytes]) -> bytearray:
-    """All chunks in one piece; each is let go of as it is copied, so that memory never holds them twice."""
-    whole = bytearray()
-    for chunk in drained(chunks):
-        whole += chunk
-    return whole
-
-
-def drained(chunks: deque[bytes]) -> Iterator[bytes]:
-    """The chunks, each let go of as it is taken."""
-    while chunks:
-        yield chunks.popleft()
+def drained(content: bytearray) -> Iterator[bytes]:
+    """The bytes in chunks, each let go of as it is taken."""
+    while content:
+        chunk = bytes(content[:DRAINED_CHUNK])
+        del content[:DRAINED_CHUNK]
+        yield chunk
 
 
 class Source:

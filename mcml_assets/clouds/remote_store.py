@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError, UnauthenticatedError
 
 from mcml_assets.clouds.answers import answered_error, missing_bucket_error, unreachable_error
 from mcml_assets.clouds.capabilities import upload_limits
-from mcml_assets.clouds.chunks import Source, beginning, drained, file_chunks, joined
+from mcml_assets.clouds.chunks import Source, beginning, drained, file_chunks
 from mcml_assets.clouds.interfaces import ObjectMeta
 from mcml_assets.clouds.obstore_store import ObstoreStore
 from mcml_assets.clouds.part_sizes import SINGLE_PUT_BYTES, part_size
@@ -85,7 +85,7 @@ class RemoteStore(ObstoreStore):
         source = Source(chunks)
         begun, rest = beginning(iter(source), SINGLE_PUT_BYTES)
         if rest is None:
-            return self._put(key, joined(begun), "overwrite")
+            return self._put(key, begun, "overwrite")
         parts = part_size(size, self._limits)
         return self._put_stream(key, source, chain(drained(begun), rest), parts, PARTS_IN_FLIGHT)
 

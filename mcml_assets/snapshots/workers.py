@@ -14,9 +14,9 @@ from mcml_assets.domain.snapshot import SnapshotFile
 
 MIB = 1024 * 1024
 TICK_SECONDS = 1.0
-# What one file holds at most on its way: chunks read ahead, and 64 MiB that are put in one request, or parts in flight.
-FILE_WINDOW = 96 * MIB
-READ_AHEAD = 8 * MIB
+# What one file holds at most on its way: 64 MiB that are put in one request, twice where a client copies them; of a larger
+# one less, the parts in flight and what was read ahead.
+FILE_WINDOW = 128 * MIB
 SMALLEST_SHARE = 64 * 1024
 
 Item = TypeVar("Item")
@@ -43,8 +43,8 @@ class MemoryBudget:
     @contextmanager
     def reserved_for(self, file: SnapshotFile) -> Iterator[None]:
         """Hold the share of one file's transfer; a share larger than the whole budget takes the whole budget."""
-        # Held as what is written and, of a large one in part, as what was read.
-        share = min(max(file.size + min(file.size, READ_AHEAD), SMALLEST_SHARE), FILE_WINDOW, self._size)
+        # Held twice, as what was read and as what is written.
+        share = min(max(2 * file.size, SMALLEST_SHARE), FILE_WINDOW, self._size)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= share)
             self._free -= share

@@ -12,8 +12,8 @@ from mcml_assets_tests.benchmarks.replication_work import KIB, MIB, engine_secon
 from mcml_assets_tests.benchmarks.report import Result
 
 FILES = (500, 2000, 8000)
-MEBIBYTES = (256, 1024, 4096)
-LOCATIONS = (1, 4, 16)
+MEBIBYTES = (256, 1024, 2048)
+LOCATIONS = (1, 4, 8)
 UNCHANGED = (100, 1000, 10_000)
 REPEATS = 3
 LINEAR = "ratio <= 1.5"

@@ -21,7 +21,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import RequestException
 
 from mcml_assets.clouds.answers import answered_error, missing_bucket_error, unreachable_error
-from mcml_assets.clouds.chunks import CHUNK_SIZE, Source, beginning, file_chunks
+from mcml_assets.clouds.chunks import CHUNK_SIZE, Source, beginning, drained, file_chunks
 from mcml_assets.clouds.gcp.credentials import google_credentials
 from mcml_assets.clouds.gcp.pipe import Reader, pulled
 from mcml_assets.clouds.interfaces import ObjectMeta
@@ -127,12 +127,12 @@ class GcsStore:
         source = Source(file_chunks(data) if isinstance(data, Path) else data)
         begun, rest = beginning(iter(source), UPLOAD_CHUNK)
         if rest is None:
-            return self._put(key, b"".join(begun))
+            return self._put(key, bytes(begun))
         blob = self._blob(key)
         blob.chunk_size = UPLOAD_CHUNK
         try:
             with self._translated(key):
-                blob.upload_from_file(cast("IO[bytes]", Reader(chain(begun, rest))), timeout=TIMEOUT, retry=RETRY)
+                blob.upload_from_file(cast("IO[bytes]", Reader(chain(drained(begun), rest))), timeout=TIMEOUT, retry=RETRY)
         except McmlError:
             if source.error is not None:
                 raise source.error from None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mcml_assets.asset_checks.contract import build_feature_contract, build_raw_data_contract
 from mcml_assets.asset_checks.drift import build_feature_drift, build_prediction_drift
 from mcml_assets.asset_checks.endpoint_parity import build_endpoint_parity
 from mcml_assets.asset_checks.evidence import build_evidence
@@ -19,6 +20,7 @@ from mcml_assets.asset_checks.integrity import build_integrity
 from mcml_assets.asset_checks.online_parity import build_online_parity
 from mcml_assets.asset_checks.parity import build_model_parity, build_raw_data_parity
 from mcml_assets.asset_checks.replication_lag import ORIGINS, build_replication_lag
+from mcml_assets.asset_checks.user_checks import build_user_checks
 from mcml_assets.assets.endpoint import build_endpoint
 from mcml_assets.assets.feature_snapshot import build_feature_snapshot
 from mcml_assets.assets.landing import build_landing
@@ -112,6 +114,9 @@ def build_workload(workload: Workload) -> dg.Definitions:
         build_traffic_route(workload),
     ]
     checks = [
+        build_raw_data_contract(workload),
+        build_feature_contract(workload),
+        *build_user_checks(workload),
         build_integrity(workload, "raw_data"),
         build_integrity(workload, "feature_snapshot"),
         build_integrity(workload, "model"),

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mcml_assets.configuration.settings import Settings
+from mcml_assets.contract_commands import contract_app
 from mcml_assets.doctor_command import doctor
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.workload import Workload, workload_named
@@ -35,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(contract_app, name="contract")
 app.add_typer(fault_app, name="fault")
 app.add_typer(hold_app, name="hold")
 app.add_typer(register_app, name="register")

@@ -60,6 +60,19 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def watermark_of(manifest: Manifest) -> datetime | None:
+    """Up to when the snapshot's source was complete; None where time has no meaning."""
+    return moment_of(manifest.watermark)
+
+
+def moment_of(watermark: str | None) -> datetime | None:
+    """A watermark as a moment; times without a zone are UTC by declaration."""
+    if watermark is None:
+        return None
+    moment = datetime.fromisoformat(watermark)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def snapshot_metadata(manifest: Manifest) -> dict[str, Any]:
     """What people want to see of any snapshot; numbers stay numbers, so that Dagster plots them over time."""
     table = {"dagster/row_count": manifest.row_count, "watermark": manifest.watermark} if manifest.schema else {}

@@ -31,7 +31,7 @@ def shop(bench: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch) -> Benc
     monkeypatch.setattr(jobs, "_placed", placed)
     assert shop.run("EU", "landing").success
     for location in (PRIMARY, WARM):
-        assert checks_of(shop.run(location, "raw_data")) == {"integrity": True, "parity": True}
+        assert checks_of(shop.run(location, "raw_data")) == {"contract": True, "integrity": True, "parity": True}
     return shop
 
 
@@ -77,7 +77,7 @@ def test_a_scrub_reports_every_location(shop: Bench):
         instance=shop.instance, partition_key=WARM, asset_selection=[shop.key("raw_data")],
         run_config={"ops": {"online_retail__raw_data": {"config": {"verify": True}}}},
     )  # fmt: skip
-    assert checks_of(mended) == {"integrity": True, "parity": True}
+    assert checks_of(mended) == {"contract": True, "integrity": True, "parity": True}
 
 
 def test_a_sound_sample_clears_no_failure(shop: Bench, monkeypatch: pytest.MonkeyPatch):

@@ -1,48 +1,166 @@
-"""`contract`: the workload's pandera contract on what is about to land. The rules are the user's, beside `defs.yaml`."""
+"""`contract`: the workload's rules about its data, asked of what is about to land, and of what each location stores.
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+The rules over raw data are the user's, beside `defs.yaml`; those over features follow from the declared views, with the
+user's own added. How they are asked is `contracts/`'s business.
+
+A location's verdict is its own: it is asked of the bytes this location stores, never taken from another's record. But it
+follows from the snapshot id and the contract alone, so a location that judged this very snapshot by this very contract
+does not read it again; whether the bytes are still those of the snapshot is `integrity`'s question, which reads them.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from mcml_assets.asset_checks.partitioned import partitioned_check_spec
+from mcml_assets.asset_checks.partitioned import partitioned_check, partitioned_check_spec
+from mcml_assets.declaration import asset_key, watermark_of
+from mcml_assets.domain.errors import McmlError, ObjectNotFound
+from mcml_assets.domain.snapshot import Manifest
+from mcml_assets.domain.workload import Workload
+from mcml_assets.partitions import by_location
+from mcml_assets.resources.stores import CloudStores
 
 if TYPE_CHECKING:
-    from mcml_assets.sources.contract import RuleResult
+    from mcml_assets.contracts.rules import RuleResult
+
+CHECK = "contract"
+# Of the newest results of all locations, how many per location are looked through for this one's own.
+REMEMBERED = 4
 
 
 def contract_check(asset: dg.AssetKey, partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
     """The spec of the check; `landing` yields its result before it commits."""
     return partitioned_check_spec(
         asset,
-        "contract",
-        "Every rule of the workload's contract holds for the batch; else nothing is committed.",
+        CHECK,
+        "Every rule of the workload's contract holds for what would be current; else nothing is committed.",
         partitions,
     )
 
 
-def contract_result(check: dg.AssetCheckSpec, rules: Sequence["RuleResult"]) -> dg.AssetCheckResult:
+def contract_result(check: dg.AssetCheckSpec, workload: Workload, rules: Sequence["RuleResult"]) -> dg.AssetCheckResult:
     """Each rule with its count; passes only if there is a rule and none is broken."""
-    broken = [rule for rule in rules if rule.failures]
     return dg.AssetCheckResult(
-        passed=bool(rules) and not broken,
-        check_name=check.name,
-        asset_key=check.asset_key,
-        metadata={
-            "rules": len(rules),
-            "broken_rules": len(broken),
-            "failures": sum(rule.failures for rule in rules),
-            "report": dg.MetadataValue.md(_report(rules)),
-        },
+        passed=_holds(rules), check_name=check.name, asset_key=check.asset_key, metadata=_told(workload, rules)
     )
 
 
+def build_raw_data_contract(workload: Workload) -> dg.AssetChecksDefinition:
+    """The rules of the user's contract, asked of the raw data that a location stores."""
+
+    def judged(stores: CloudStores, location: str, manifest: Manifest, files: Mapping[str, Path]) -> Sequence["RuleResult"]:
+        from mcml_assets.contracts.judge import judge  # noqa: PLC0415 - pandera and duckdb, only when data is read
+
+        tables = {source.name: _of_table(files, source.name) for source in workload.sources}
+        return judge(workload.contract, tables, workload.unshown_columns, watermark_of(manifest))
+
+    return _build(workload, "raw_data", "Every rule of the workload's contract holds for what is stored here.", judged)
+
+
+def build_feature_contract(workload: Workload) -> dg.AssetChecksDefinition:
+    """The rules that follow from the declared views, and the user's own, asked of the features that a location stores."""
+
+    def judged(stores: CloudStores, location: str, manifest: Manifest, files: Mapping[str, Path]) -> Sequence["RuleResult"]:
+        from mcml_assets.contracts.of_features import judge_features  # noqa: PLC0415 - pyarrow and duckdb, when data is read
+
+        raw = stores.snapshots(workload, location, "raw_data").current()
+        tables = {view.name: _of_table(files, view.name) for view in workload.features.views}
+        return judge_features(workload, tables, watermark_of(manifest), watermark_of(raw) if raw else None)
+
+    return _build(
+        workload, "feature_snapshot", "Features have the declared form, one row per key and time, and are fresh.", judged
+    )
+
+
+def _build(workload: Workload, noun: str, promise: str, judged: Any) -> dg.AssetChecksDefinition:
+    key = asset_key(workload, noun)
+
+    @partitioned_check(key, CHECK, promise, by_location(workload))
+    def contract(context: dg.AssetCheckExecutionContext, stores: CloudStores) -> dg.AssetCheckResult:
+        location = context.partition_key
+        try:
+            snapshots = stores.snapshots(workload, location, noun)
+            manifest = snapshots.current()
+            if manifest is None:
+                raise ObjectNotFound(f"{location} holds no {noun} of {workload.name}")
+            about = {"snapshot_id": manifest.snapshot_id, "judged_by": _judged_by(workload, stores, location, noun)}
+            if known := _own_verdict(context, key, location, about, len(workload.locations)):
+                return dg.AssetCheckResult(passed=True, metadata={**known, "read": False})
+            with TemporaryDirectory() as scratch:
+                rules = judged(stores, location, manifest, snapshots.fetch(manifest, Path(scratch)))
+        except McmlError as error:
+            # What cannot be judged has not been found right.
+            return dg.AssetCheckResult(passed=False, metadata={"problem": str(error), "error": type(error).__name__})
+        return dg.AssetCheckResult(passed=_holds(rules), metadata={**_told(workload, rules), **about, "read": True})
+
+    return contract
+
+
+def _of_table(files: Mapping[str, Path], name: str) -> list[Path]:
+    return [local for path, local in sorted(files.items()) if path.startswith(f"{name}/")]
+
+
+def _judged_by(workload: Workload, stores: CloudStores, location: str, noun: str) -> str:
+    """What besides the snapshot a verdict follows from: contract, declaration, and the watermark that features are held to."""
+    from mcml_assets.contracts.version import judgement_digest  # noqa: PLC0415 - only when asked
+
+    raw = stores.snapshots(workload, location, "raw_data").current() if noun == "feature_snapshot" else None
+    return judgement_digest(workload, raw.watermark if raw else None)
+
+
+def _own_verdict(
+    context: dg.AssetCheckExecutionContext, key: dg.AssetKey, location: str, about: Mapping[str, str], locations: int
+) -> dict[str, Any] | None:
+    """What this location told of the very same question, when its last word was that every rule holds."""
+    records = context.instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(key, CHECK), limit=REMEMBERED * locations
+    )
+    for record in records:
+        event = record.event.dagster_event if record.event is not None else None
+        if record.partition != location or event is None or event.event_type_value != "ASSET_CHECK_EVALUATION":
+            continue
+        evaluation = event.asset_check_evaluation_data
+        metadata = dict(evaluation.metadata)
+        same = all(name in metadata and metadata[name].value == value for name, value in about.items())
+        return metadata if evaluation.passed and same else None
+    return None
+
+
+def _holds(rules: Sequence["RuleResult"]) -> bool:
+    return bool(rules) and not any(rule.failures for rule in rules)
+
+
+def _told(workload: Workload, rules: Sequence["RuleResult"]) -> dict[str, Any]:
+    return {
+        "contract_version": workload.contract_version,
+        "rules": len(rules),
+        "broken_rules": sum(1 for rule in rules if rule.failures),
+        "failures": sum(rule.failures for rule in rules),
+        "report": dg.MetadataValue.md(_report(rules)),
+    }
+
+
 def _report(rules: Sequence["RuleResult"]) -> str:
-    lines = ["| | table | column | rule | failures | examples |", "|---|---|---|---|---:|---|"]
+    lines = ["| | table | column | rule | failures | examples | rows |", "|---|---|---|---|---:|---|---|"]
     for rule in sorted(rules, key=lambda rule: -rule.failures):
-        examples = ", ".join(f"`{example}`" for example in rule.examples)
-        lines.append(
-            f"| {'✗' if rule.failures else '✓'} | {rule.table} | {rule.column or ''} | {rule.rule} "
-            f"| {rule.failures} | {examples} |"
-        )
+        cells = [
+            rule.table,
+            rule.column or "",
+            _cell(rule.rule),
+            f"{rule.failures:,}",
+            *map(_coded, (rule.examples, rule.keys)),
+        ]
+        lines.append(f"| {'✗' if rule.failures else '✓'} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _coded(texts: Sequence[str]) -> str:
+    return ", ".join(f"`{_cell(text)}`" for text in texts)
+
+
+def _cell(text: str) -> str:
+    """Text that ends no cell and no line of a table in Markdown."""
+    return text.replace("|", "\\|").replace("\n", " ").replace("`", "'")

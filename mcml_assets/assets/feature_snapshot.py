@@ -15,8 +15,8 @@ from mcml_assets.automation import ACTING_TAG, when_upstream_published
 from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
 from mcml_assets.domain.acting import Acting, computes_features
 from mcml_assets.domain.errors import McmlError, ObjectNotFound
-from mcml_assets.domain.snapshot import Manifest, snapshot_watermark
-from mcml_assets.domain.workload import FeatureView, Workload
+from mcml_assets.domain.snapshot import CONTRACT, Manifest, snapshot_watermark
+from mcml_assets.domain.workload import FIRST_VERSION, FeatureView, Workload
 from mcml_assets.features.digests import ANNOTATION, annotation, view_digests
 from mcml_assets.features.repositories import FeastRepository, current_repository, repositories_folder
 from mcml_assets.partitions import by_location
@@ -114,7 +114,10 @@ def _compute(workload: Workload, stores: CloudStores, location: str, acting: Act
                 producer=location,
                 created_at=now(),
                 # By these the locations' features are compared without reading any.
-                annotations={ANNOTATION: annotation(view_digests(workload, files))},
+                annotations={
+                    ANNOTATION: annotation(view_digests(workload, files)),
+                    CONTRACT: raw.annotations.get(CONTRACT, FIRST_VERSION),
+                },
                 limits=stores.limits,
                 verify=verify,
             )

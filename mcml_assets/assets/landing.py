@@ -15,10 +15,10 @@ from mcml_assets.asset_checks.contract import contract_check, contract_result
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.assets.source import seen_source
 from mcml_assets.automation import TAKEOVER_TAG, when_missing_or_on_cron
-from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
+from mcml_assets.declaration import asset_key, code_version, column_schema, declared, moment_of, now, published
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ContractViolation
-from mcml_assets.domain.snapshot import Manifest, SnapshotFile
+from mcml_assets.domain.snapshot import CONTRACT, Manifest, SnapshotFile
 from mcml_assets.domain.workload import Source, Workload
 from mcml_assets.failover.probing import shared_prober
 from mcml_assets.failover.takeover import become_original
@@ -27,6 +27,7 @@ from mcml_assets.resources.stores import CloudStores
 from mcml_assets.snapshots.store import SnapshotStore
 
 if TYPE_CHECKING:
+    from mcml_assets.contracts.rules import RuleResult
     from mcml_assets.sources.parquet import Batch
 
 DATA_VERSION_TAG = "dagster/data_version"
@@ -99,7 +100,7 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
             for source in workload.sources:
                 context.log_event(seen_source(workload, source))
             verdict = _judge(workload, found)
-            result = contract_result(check, verdict)
+            result = contract_result(check, workload, verdict)
             if broken := [rule for rule in verdict if rule.failures]:
                 yield result
                 raise ContractViolation(
@@ -155,21 +156,14 @@ def _of_source(files: Mapping[str, Path], source: Source) -> Sequence[Path]:
     return [local for path, local in sorted(files.items()) if path.startswith(f"{source.name}/")]
 
 
-def _judge(workload: Workload, found: Landing):
-    import pandas as pd  # noqa: PLC0415 - only when data is read
+def _judge(workload: Workload, found: Landing) -> "tuple[RuleResult, ...]":
+    """The contract about all that would be current: a row may repeat one that landed long ago, and rules may have changed."""
+    from mcml_assets.contracts.judge import judge  # noqa: PLC0415 - pandera and duckdb, only when data is read
 
-    from mcml_assets.sources.contract import validate  # noqa: PLC0415 - pandera, only when data is read
-
-    # With nothing new the contract is asked about what is there: it may have changed since that landed.
-    files = (
-        {source.name: _of_source(found.landed, source) for source in workload.sources}
-        if found.empty
-        else {name: [file.local for file in batch.files] for name, batch in found.batches.items()}
-    )
-    tables = {
-        name: pd.concat([pd.read_parquet(file) for file in parts], ignore_index=True) for name, parts in files.items() if parts
-    }
-    return validate(workload.contract, tables, workload.unshown_columns)
+    files = {path: file if isinstance(file, Path) else found.landed[path] for path, file in found.files().items()}
+    tables = {source.name: _of_source(files, source) for source in workload.sources}
+    watermark = min(found.watermarks().values(), default=None)
+    return judge(workload.contract, tables, workload.unshown_columns, moment_of(watermark))
 
 
 def _commit(workload: Workload, jurisdiction: str, acting: Acting, snapshots: SnapshotStore, found: Landing) -> Manifest:
@@ -189,6 +183,7 @@ def _commit(workload: Workload, jurisdiction: str, acting: Acting, snapshots: Sn
             "rows": found.rows(),
             "watermarks": watermarks,
             "jurisdiction": jurisdiction,
+            CONTRACT: workload.contract_version,
         },
     ).manifest
 

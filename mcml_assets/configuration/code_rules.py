@@ -7,12 +7,20 @@ import ast
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 from mcml_assets.configuration.problems import Problem
 from mcml_assets.configuration.workload_model import WorkloadModel
 from mcml_assets.configuration.yaml_lines import KeyPath
 from mcml_assets.domain.topology import did_you_mean
 
+# Parameters and first line of the docstring of each function of a file.
+Functions: TypeAlias = dict[str, tuple[tuple[str, ...], str]]
+
+CHECKED_ASSETS = ("raw_data", "feature_snapshot")
+PLATFORM_CHECKS = (
+    "contract", "integrity", "parity", "online_parity", "drift", "replication_lag", "quality", "health", "evidence",
+)  # fmt: skip
 MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -29,7 +37,7 @@ FIELDS = (
 
 def function_problems(references: dict[KeyPath, str], directory: Path) -> Iterator[Problem]:
     """Files and functions (`features.py:features`, by the key that names them) that are not beside `defs.yaml`."""
-    found: dict[str, tuple[str, ...] | str] = {}
+    found: dict[str, Functions | str] = {}
     for path, reference in references.items():
         file, _, name = reference.partition(":")
         if file not in found:
@@ -39,6 +47,34 @@ def function_problems(references: dict[KeyPath, str], directory: Path) -> Iterat
             yield Problem(path, functions)
         elif name not in functions:
             yield Problem(path, f"{file} has no function {name!r}{did_you_mean(name, functions)}")
+
+
+def check_problems(model: WorkloadModel, directory: Path) -> Iterator[Problem]:
+    """Checks of a user's own that ask for something else than one checked asset, or take a name that is taken."""
+    taken: dict[str, str] = {}
+    for index, reference in enumerate(model.checks):
+        at, name = ("checks", index), reference.partition(":")[2]
+        signature = function_signature(directory, reference)
+        if signature is None:
+            continue  # that there is no such function is told elsewhere
+        parameters, _ = signature
+        if len(parameters) != 1 or parameters[0] not in CHECKED_ASSETS:
+            found = f"{name}({', '.join(parameters)})"
+            hint = did_you_mean(parameters[0], CHECKED_ASSETS) if len(parameters) == 1 else ""
+            wanted = " or ".join(f"{name}({asset})" for asset in CHECKED_ASSETS)
+            yield Problem(at, f"a check takes what it checks and nothing else: {wanted}, it is {found}{hint}")
+        if name in PLATFORM_CHECKS:
+            yield Problem(at, f"{name!r} is the name of a check of the platform: give yours another")
+        elif name in taken:
+            yield Problem(at, f"{reference} and {taken[name]} would be checks of one name")
+        taken[name] = reference
+
+
+def function_signature(directory: Path, reference: str) -> tuple[tuple[str, ...], str] | None:
+    """The parameters of a function beside `defs.yaml`, and the first line of its docstring; None when it is not there."""
+    file, _, name = reference.partition(":")
+    functions = _functions(directory / file)
+    return None if isinstance(functions, str) else functions.get(name)
 
 
 def cron_problems(model: WorkloadModel) -> Iterator[Problem]:
@@ -66,8 +102,8 @@ def cron_problems(model: WorkloadModel) -> Iterator[Problem]:
             yield Problem(at, f"{model.cron!r} never comes: no such month has a day {min(days)}")
 
 
-def _functions(file: Path) -> tuple[str, ...] | str:
-    """The names of the functions at the top level of a file, or what is wrong with the file."""
+def _functions(file: Path) -> Functions | str:
+    """The functions at the top level of a file, or what is wrong with the file."""
     try:
         stamp = file.stat().st_mtime_ns
     except OSError:
@@ -77,7 +113,7 @@ def _functions(file: Path) -> tuple[str, ...] | str:
 
 
 @lru_cache(maxsize=512)  # parsing is half of loading a workload, and Dagster loads each at least twice
-def _parsed_functions(file: Path, stamp: int) -> tuple[str, ...] | str:
+def _parsed_functions(file: Path, stamp: int) -> Functions | str:
     try:
         tree = ast.parse(file.read_bytes())
     except OSError as error:
@@ -85,7 +121,16 @@ def _parsed_functions(file: Path, stamp: int) -> tuple[str, ...] | str:
     except (SyntaxError, ValueError) as error:
         where = f" at line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         return f"{file.name} is not valid Python{where}: {getattr(error, 'msg', error)}"
-    return tuple(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+    return {
+        node.name: (_parameters(node.args), (ast.get_docstring(node) or "").partition("\n")[0])
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def _parameters(given: ast.arguments) -> tuple[str, ...]:
+    plain = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return (*plain, *(f"*{one.arg}" for one in (given.vararg, given.kwarg) if one is not None))
 
 
 def _values(word: str, first: int, last: int, names: tuple[str, ...]) -> set[int] | None:

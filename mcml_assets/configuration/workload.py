@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mcml_assets.configuration.code_rules import cron_problems, function_problems
+from mcml_assets.configuration.code_rules import check_problems, cron_problems, function_problems
+from mcml_assets.configuration.contract_files import contract_problems
 from mcml_assets.configuration.data_rules import (
     division_problems,
     personal_column_problems,
@@ -38,8 +39,8 @@ FILE_NAME = "defs.yaml"
 WITHIN: KeyPath = ("attributes",)
 
 
-def load_workload(path: Path, topology: Topology) -> Workload:
-    """The workload that a `defs.yaml` declares.
+def load_workload(path: Path, topology: Topology, *, exported: bool = True) -> Workload:
+    """The workload that a `defs.yaml` declares. Unless `exported` is false, its contract must be the one it has exported.
 
     Raises `ConfigurationError` with one line `<file>:<line>: <key>: <what is wrong>; did you mean '...'?` per problem,
     in the order of the lines.
@@ -52,7 +53,10 @@ def load_workload(path: Path, topology: Topology) -> Workload:
     except ValidationError as error:
         problems = shape_problems(error, WorkloadFileModel)
         model = _sound_sections(document.data.get("attributes"), problems)
-    problems += [Problem((*WITHIN, *broken.path), broken.text) for broken in _broken_rules(model, path, topology)]
+    broken_rules = [*_broken_rules(model, path, topology)]
+    if exported and model.model_fields_set.issuperset(("name", "sources", "contract")):
+        broken_rules += contract_problems(model, path.parent)
+    problems += [Problem((*WITHIN, *broken.path), broken.text) for broken in broken_rules]
     if problems:
         raise configuration_error(document, problems, WITHIN)
     return workload_facts(model, path.parent, topology)
@@ -149,7 +153,12 @@ def _broken_rules(model: WorkloadModel, path: Path, topology: Topology) -> Itera
         references["contract",] = model.contract
     if sound("features"):
         references["features", "function"] = model.features.function
+        if model.features.contract is not None:
+            references["features", "contract"] = model.features.contract
     if sound("training"):
         references["training", "train"] = model.training.train
         references["training", "target"] = model.training.target
+    if sound("checks"):
+        references |= {("checks", index): check for index, check in enumerate(model.checks)}
+        yield from check_problems(model, path.parent)
     yield from function_problems(references, path.parent)

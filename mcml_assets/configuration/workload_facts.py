@@ -5,6 +5,7 @@ No rule belongs here: what reaches this module is right.
 
 from pathlib import Path
 
+from mcml_assets.configuration.code_rules import function_signature
 from mcml_assets.configuration.workload_model import FeaturesModel, PlacedModel, SourceModel, WorkloadModel
 from mcml_assets.domain.drift import DriftThresholds
 from mcml_assets.domain.retention import Retention
@@ -24,6 +25,7 @@ from mcml_assets.domain.workload import (
     Source,
     Thresholds,
     Training,
+    UserCheck,
     Workload,
 )
 
@@ -62,6 +64,8 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
         tolerances={name: Tolerance(**entry.model_dump()) for name, entry in model.tolerances.items()},
         retention=Retention(**model.retention.model_dump()),
         failback=model.failback,
+        contract_version=model.contract_version,
+        checks=tuple(_check(reference, directory) for reference in model.checks),
     )
 
 
@@ -105,7 +109,13 @@ def _features(features: FeaturesModel, directory: Path) -> Features:
         ),
         first_after_days=as_of.first_after_days if as_of is not None else None,
         every_days=as_of.every_days if as_of is not None else None,
+        contract=_function(features.contract, directory) if features.contract is not None else None,
     )
+
+
+def _check(reference: str, directory: Path) -> UserCheck:
+    parameters, description = function_signature(directory, reference) or (("raw_data",), "")
+    return UserCheck(_function(reference, directory), parameters[0], description)
 
 
 def _function(reference: str, directory: Path) -> FunctionReference:

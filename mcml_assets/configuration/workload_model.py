@@ -9,13 +9,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftReference
-from mcml_assets.domain.workload import DEFAULT_RETENTION, Classification, Failback
+from mcml_assets.domain.workload import DEFAULT_RETENTION, FIRST_VERSION, Classification, Failback
 
 # Names become asset keys, folders, tables and Feast views: one plain form fits all of them.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 # A function of a file beside defs.yaml.
 Function = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.py:[A-Za-z_][A-Za-z0-9_]*$")]
+# Without quotes YAML reads 1.10 as the number 1.1.
+Version = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*\.(0|[1-9][0-9]*)$")]
 # Dagster refuses any other owner, and with it the whole code location.
 Owner = Annotated[str, StringConstraints(pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+|team:[A-Za-z0-9_-]+)$")]
 
@@ -109,6 +111,9 @@ class FeaturesModel(Written):
     entity: EntityModel = Field(description="What a caller asks about.")
     as_of: AsOfModel | None = Field(None, description="At which times. Absent: as of the newest data only.")
     views: dict[Name, FeatureViewModel] = Field(description="Feature views by name.", min_length=1)
+    contract: Function | None = Field(
+        None, description="feature_contract(): rules beyond the declared views, one pandera schema per view. file.py:function."
+    )
 
 
 class TrainingModel(Written):
@@ -209,6 +214,12 @@ class WorkloadModel(Written):
     cron: str = Field(description="When a landing looks for new data, as five cron fields.")
     sources: dict[Name, SourceModel] = Field(description="What it reads, by name.", min_length=1)
     contract: Function = Field(description="contract(): one pandera schema per source. file.py:function.")
+    contract_version: Version = Field(
+        FIRST_VERSION, description="The contract's version, as text: a breaking change needs a new first number."
+    )
+    checks: list[Function] = Field(
+        [], description="Checks of your own: name(raw_data) or name(feature_snapshot), True, False or what is wrong."
+    )
     features: FeaturesModel = Field(description="How features are computed and looked up.")
     training: TrainingModel = Field(description="How a model is made and judged.")
     serving: ServingModel = Field(description="How predictions are answered.")

@@ -29,6 +29,8 @@ REMEDIES = {
     "manifest": "bring back its former version, from the bucket's versions or a backup, or copy it from another location",
     "pointer": "bring back its former version, from the bucket's versions or a backup",
 }
+CONTRACT = "contract"
+"""The annotation that says under which version of the workload's contract the data was judged."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

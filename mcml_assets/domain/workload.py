@@ -147,7 +147,8 @@ class Features:
     """How features are computed.
 
     The function is called once per as-of date: every `every_days` from `first_after_days` after the earliest event,
-    and at the watermark; with no `every_days`, at the watermark only.
+    and at the watermark; with no `every_days`, at the watermark only. `contract` gives rules about the features beyond
+    those that follow from `views`, as a pandera schema by view; None for no more.
     """
 
     function: FunctionReference
@@ -155,6 +156,7 @@ class Features:
     views: tuple[FeatureView, ...]
     first_after_days: int | None
     every_days: int | None
+    contract: FunctionReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,15 @@ class Training:
     metric: str
     horizon_days: int
     test_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class UserCheck:
+    """A check that a user wrote as one function: the asset that its parameter names, and what its docstring promises."""
+
+    function: FunctionReference
+    asset: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +206,7 @@ class Thresholds:
     drift: DriftThresholds = DEFAULT_DRIFT
 
 
+FIRST_VERSION = "1.0"
 DEFAULT_RETENTION = Retention(keep_last=5, keep_days=30)
 
 
@@ -205,6 +217,7 @@ class Workload:
     `rto_seconds` and `rpo_seconds` are objectives as business continuity uses them. `lock_in` names the
     cloud the workload cannot leave, or is None. `personal_columns` hold personal data that never leaves in a log,
     an event or MLflow. `tolerances` are by feature; a feature without one has to be equal in every location.
+    an event or MLflow. `contract_version` is the version of the contract as it is declared now, `2.1`.
     """
 
     name: str
@@ -229,6 +242,8 @@ class Workload:
     retention: Retention = DEFAULT_RETENTION
     failback: Failback = Failback.AUTO
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict[str, Tolerance])
+    contract_version: str = FIRST_VERSION
+    checks: tuple[UserCheck, ...] = ()
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:
@@ -249,6 +264,14 @@ class Workload:
     def entity_key_is_shown(self) -> bool:
         """Whether a report may name an entity: not where its key stands for a person, under whatever name."""
         return self.classification is not Classification.RESTRICTED and not self.personal_columns
+
+    @property
+    def unshown_features(self) -> tuple[str, ...]:
+        """The same of features: the key names somebody, and of a restricted workload every feature is somebody's answer."""
+        key = (self.features.entity.key, *self.unshown_columns)
+        if self.classification is not Classification.RESTRICTED:
+            return key
+        return (*key, *(name for view in self.features.views for name in (view.join_key, *view.features)))
 
     def placement(self, jurisdiction: str) -> Placement:
         """The placement in a jurisdiction; `ConfigurationError` when the workload is not placed there."""

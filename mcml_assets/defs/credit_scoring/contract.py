@@ -30,7 +30,8 @@ def loans() -> pa.DataFrameSchema:
                     r"^(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])_\d{4}$", error="a birth date, _ and four digits"
                 ),
             ),
-            "zipcode": zipcode(),
+            # Without the neighbourhood there is nothing to score an applicant by.
+            "zipcode": zipcode(metadata={"references": "zipcodes.zipcode"}),
             "person_age": pa.Column("int64", pa.Check.in_range(18, 150)),
             "person_income": pa.Column("int64", pa.Check.in_range(1, 10_000_000), description="USD per year"),
             "person_home_ownership": pa.Column(str, pa.Check.isin(HOME_OWNERSHIP)),
@@ -39,7 +40,10 @@ def loans() -> pa.DataFrameSchema:
             "loan_amnt": pa.Column("int64", pa.Check.in_range(500, 35_000), description="USD"),
             "loan_int_rate": pa.Column(float, pa.Check.in_range(1, 30), description="percent per year"),
             "loan_status": pa.Column("int64", pa.Check.isin([0, 1]), description="1: defaulted"),
-            "event_timestamp": pa.Column(UTC_TIME, pa.Check.ge(pd.Timestamp("2020-01-01", tz="UTC"))),
+            # Somebody applies every half hour, day and night: two days of silence mean that nothing was delivered.
+            "event_timestamp": pa.Column(
+                UTC_TIME, pa.Check.ge(pd.Timestamp("2020-01-01", tz="UTC")), metadata={"fresh_within_days": 2}
+            ),
             "created_timestamp": pa.Column(UTC_TIME),
         },
         checks=pa.Check(
@@ -75,6 +79,6 @@ def zipcodes() -> pa.DataFrameSchema:
     )
 
 
-def zipcode(unique: bool = False) -> pa.Column:
+def zipcode(unique: bool = False, metadata: dict[str, str] | None = None) -> pa.Column:
     """Zip codes as numbers: the lowest in use is 00501 in New York, the highest 99950 in Alaska."""
-    return pa.Column("int64", pa.Check.in_range(501, 99_950), unique=unique)
+    return pa.Column("int64", pa.Check.in_range(501, 99_950), unique=unique, metadata=metadata)

@@ -31,6 +31,8 @@ def transactions() -> pa.DataFrameSchema:
                     rule(whole_minutes),
                     rule(opening_hours),
                 ],
+                # Over Christmas the shop writes no invoice for twelve days.
+                metadata={"fresh_within_days": 14},
             ),
             "UnitPrice": pa.Column(float, pa.Check.in_range(-20_000, 50_000), description="GBP"),
             # Null for a quarter of the lines, which is why pandas reads the whole numbers as floats.

@@ -1,14 +1,16 @@
 """What a contract says of a table: every rule, how often it is broken, and no personal value."""
 
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from mcml_assets.contracts.judge import judge
+from mcml_assets.contracts.rules import RuleResult
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import FunctionReference
-from mcml_assets.sources.contract import RuleResult, validate
 
 CONTRACT = """
 import pandera.pandas as pa
@@ -57,9 +59,18 @@ def people() -> pd.DataFrame:
     )
 
 
+def judged(contract: FunctionReference, table: pd.DataFrame, unshown: Collection[str]) -> tuple[RuleResult, ...]:
+    """What the contract says of these rows, stored as two Parquet files."""
+    half = (len(table) + 1) // 2
+    files = [contract.file.with_name(f"part-{number}.parquet") for number in range(2)]
+    for file, part in zip(files, (table.iloc[:half], table.iloc[half:]), strict=True):
+        part.to_parquet(file, index=False)
+    return judge(contract, {"people": files}, unshown)
+
+
 def test_all_broken_rules_are_told_with_their_rows(contract: FunctionReference, people: pd.DataFrame) -> None:
     """Not the first failure but all of them, each with its number of rows."""
-    broken = {(rule.column, rule.rule): rule.failures for rule in validate(contract, {"people": people}, []) if rule.failures}
+    broken = {(rule.column, rule.rule): rule.failures for rule in judged(contract, people, []) if rule.failures}
     assert broken == {
         ("ssn", "unique"): 2,
         ("ssn", "not null"): 1,
@@ -74,18 +85,18 @@ def test_all_broken_rules_are_told_with_their_rows(contract: FunctionReference, 
 
 def test_rules_that_hold_are_told_too(contract: FunctionReference, people: pd.DataFrame) -> None:
     """The report says what was checked, not only what failed."""
-    held = [rule for rule in validate(contract, {"people": people}, []) if not rule.failures]
+    held = [rule for rule in judged(contract, people, []) if not rule.failures]
     assert RuleResult("people", "income", "is of type float64", 0, ()) in held
     assert RuleResult("people", "age", "not null", 0, ()) in held
 
 
 def test_examples_are_few_and_never_personal(contract: FunctionReference, people: pd.DataFrame) -> None:
-    """At most three different values are shown, none of a personal column, none of a rule over whole rows."""
-    rules = validate(contract, {"people": people}, ["ssn", "income"])
+    """At most three different values are shown, none of a personal column or a rule over whole rows; names are no values."""
+    rules = judged(contract, people, ["ssn", "income"])
     shown = {(rule.column, rule.rule): rule.examples for rule in rules if rule.examples}
-    assert shown == {("age", "in_range(0, 150)"): ("200", "-1")}
+    assert shown == {("age", "in_range(0, 150)"): ("200", "-1"), (None, "no other columns"): ("hobby",)}
     many = people.head(1).loc[[7] * 9].assign(age=range(200, 209))
-    (ages,) = [rule for rule in validate(contract, {"people": many}, []) if rule.rule == "in_range(0, 150)"]
+    (ages,) = [rule for rule in judged(contract, many, []) if rule.rule == "in_range(0, 150)"]
     assert (ages.failures, ages.examples) == (9, ("200", "201", "202"))
 
 
@@ -93,7 +104,7 @@ def test_no_value_reaches_a_warning_or_an_exception(contract: FunctionReference,
     """Neither a rule that only warns nor one that raises tells what it saw."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        rules = validate(contract, {"people": people}, list(people.columns))
+        rules = judged(contract, people, list(people.columns))
     assert caught == []
     assert HIDDEN not in repr(rules)
     assert "200" not in repr(rules)
@@ -101,13 +112,13 @@ def test_no_value_reaches_a_warning_or_an_exception(contract: FunctionReference,
 
 def test_nothing_is_said_to_hold_of_a_column_that_is_not_there(contract: FunctionReference, people: pd.DataFrame) -> None:
     """Of a missing column only its absence is told."""
-    rules = validate(contract, {"people": people.drop(columns=["ssn", "hobby"])}, [])
+    rules = judged(contract, people.drop(columns=["ssn", "hobby"]), [])
     assert [(rule.rule, rule.failures) for rule in rules if rule.column == "ssn"] == [("the column is there", 1)]
 
 
 def test_a_column_of_another_type_is_told(contract: FunctionReference, people: pd.DataFrame) -> None:
     """The rule names the type that was expected."""
-    rules = validate(contract, {"people": people.assign(age=["a", "b", "c", "d"])}, [])
+    rules = judged(contract, people.assign(age=["a", "b", "c", "d"]), [])
     assert "is of type int64" in [rule.rule for rule in rules if rule.column == "age" and rule.failures]
 
 
@@ -116,7 +127,7 @@ def test_sound_rows_break_no_rule(tmp_path: Path) -> None:
     file = tmp_path / "contract.py"
     file.write_text(CONTRACT.replace(', pa.Check(explode, name="explodes")', ""))
     people = pd.DataFrame({"ssn": ["1", "2"], "age": [1, 2], "income": [10.0, 20.0]})
-    rules = validate(FunctionReference(file, "contract"), {"people": people}, [])
+    rules = judged(FunctionReference(file, "contract"), people, [])
     assert len(rules) == 15
     assert not any(rule.failures or rule.examples for rule in rules)
 
@@ -124,11 +135,11 @@ def test_sound_rows_break_no_rule(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("def contract():\n    return {}\n", "contract.py:contract has no schema for source 'people'"),
+        ("def contract():\n    return {}\n", "contract.py:contract has no schema for table 'people'"),
         ("def contract():\n    return {'people': 3}\n", "contract.py:contract must give a pandera DataFrameSchema"),
         ("def contract():\n    return None\n", "contract.py:contract must give a pandera DataFrameSchema"),
         ("def contract():\n    return 1 / 0\n", "contract.py:contract fails: ZeroDivisionError: division by zero"),
-        (CONTRACT.replace('"people"', '"peple"'), "has no schema for source 'people'; did you mean 'peple'?"),
+        (CONTRACT.replace('"people"', '"peple"'), "has no schema for table 'people'; did you mean 'peple'?"),
     ],
 )
 def test_a_contract_that_cannot_be_used_is_told(tmp_path: Path, people: pd.DataFrame, code: str, told: str) -> None:
@@ -136,5 +147,5 @@ def test_a_contract_that_cannot_be_used_is_told(tmp_path: Path, people: pd.DataF
     file = tmp_path / "contract.py"
     file.write_text(code)
     with pytest.raises(ConfigurationError) as raised:
-        validate(FunctionReference(file, "contract"), {"people": people}, [])
+        judged(FunctionReference(file, "contract"), people, [])
     assert told in str(raised.value)

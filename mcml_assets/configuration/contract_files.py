@@ -1,0 +1,127 @@
+"""The exported versions of a workload's contract: `contracts/<version>.odcs.yaml` beside `defs.yaml`, read and judged.
+
+They are what a change is measured against. Loading compares digests and versions only: running a contract costs a library
+for data, and is `contracts/`'s business. Files have the form of the Open Data Contract Standard, version 3.1.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from mcml_assets.configuration.problems import Problem
+from mcml_assets.configuration.workload_model import WorkloadModel
+from mcml_assets.configuration.yaml_lines import read_yaml
+from mcml_assets.domain.contract import Contract, ContractColumn, ContractRule, ContractTable, version_key, version_problem
+from mcml_assets.domain.errors import ConfigurationError
+
+FOLDER, SUFFIX = "contracts", ".odcs.yaml"
+DIGEST, UNIQUE = "sourceDigest", "uniqueTogether"
+_DIGEST_LINE = re.compile(rf"property: {DIGEST}\n\s+value: '?([0-9a-f]+)'?")
+
+
+def exported_versions(directory: Path) -> dict[str, Path]:
+    """The exported versions beside `defs.yaml` with their files, the oldest first."""
+    found = {file.name.removesuffix(SUFFIX): file for file in (directory / FOLDER).glob(f"*{SUFFIX}")}
+    return {version: found[version] for version in sorted(filter(_is_version, found), key=version_key)}
+
+
+def export_file(directory: Path, version: str) -> Path:
+    """Where a version is exported to."""
+    return directory / FOLDER / f"{version}{SUFFIX}"
+
+
+def read_contract(file: Path) -> Contract:
+    """An exported version. Raises `ConfigurationError` for a file that is not what `mcml contract export` writes."""
+    return _read(file, file.stat().st_mtime_ns)
+
+
+def source_digest(contract: Path, columns: Mapping[str, Mapping[str, str]]) -> str:
+    """What an export was made from: the contract's file, and the declared columns of each source."""
+    declared = json.dumps({name: dict(types) for name, types in columns.items()}, sort_keys=True)
+    return sha256(contract.read_bytes() + declared.encode()).hexdigest()[:16]
+
+
+def contract_problems(model: WorkloadModel, directory: Path) -> Iterator[Problem]:
+    """A contract that changed since its version was exported, or a version that a change does not permit.
+
+    A workload that has exported nothing yet has nothing to be compared with: its record begins with the first export.
+    """
+    versions = exported_versions(directory)
+    if not versions:
+        return
+    declared, command = model.contract_version, f"run `mcml contract export {model.name}`"
+    at = ("contract_version",) if "contract_version" in model.model_fields_set else ("contract",)
+    if declared not in versions:
+        yield Problem(at, f"version {declared} is not exported, the newest is {list(versions)[-1]}: {command}")
+        return
+    if newer := [version for version in versions if version_key(version) > version_key(declared)]:
+        yield Problem(at, f"version {declared} is declared, but {newer[-1]} is exported: declare that one, or remove its file")
+    file = directory / model.contract.partition(":")[0]
+    columns = {name: source.columns for name, source in model.sources.items()}
+    written = _DIGEST_LINE.search(versions[declared].read_text("utf-8"))
+    if file.is_file() and (written is None or written[1] != source_digest(file, columns)):
+        yield Problem(
+            ("contract",), f"{file.name} or the sources' columns changed since {FOLDER}/{versions[declared].name}: {command}"
+        )
+    for (_, older), (version, newer_file) in pairwise(versions.items()):
+        try:
+            problem = version_problem(read_contract(older), read_contract(newer_file))
+        except ConfigurationError as error:
+            problem = str(error)
+        if problem is not None:
+            yield Problem(at, f"{FOLDER}/{version}{SUFFIX}: {problem}")
+
+
+def contract_from_odcs(document: Mapping[str, Any]) -> Contract:
+    """The contract that an exported document says. Raises `KeyError`, `TypeError` or `AttributeError` for another form."""
+    return Contract(
+        str(document["version"]),
+        {
+            table["name"]: ContractTable(
+                columns={
+                    column["name"]: ContractColumn(
+                        type=column["physicalType"],
+                        nullable=not column["required"],
+                        unique=column.get("unique", False),
+                        rules=_rules(column),
+                    )
+                    for column in table["properties"]
+                },
+                unique=tuple(_custom(table).get(UNIQUE, ())),
+                rules=_rules(table),
+            )
+            for table in document["schema"]
+        },
+    )
+
+
+def _rules(element: Mapping[str, Any]) -> tuple[ContractRule, ...]:
+    rules = []
+    for quality in element.get("quality", ()):
+        given = dict(quality["implementation"])
+        rules.append(ContractRule(given.pop("check"), quality["description"], given))
+    return tuple(rules)
+
+
+def _custom(element: Mapping[str, Any]) -> dict[str, Any]:
+    return {entry["property"]: entry["value"] for entry in element.get("customProperties", ())}
+
+
+@lru_cache(maxsize=256)
+def _read(file: Path, stamp: int) -> Contract:
+    document = read_yaml(file)
+    try:
+        return contract_from_odcs(document.data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{file}:1: not what `mcml contract export` writes: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _is_version(name: str) -> bool:
+    return re.fullmatch(r"[1-9]\d*\.\d+", name) is not None

@@ -1,0 +1,223 @@
+"""Asks rules of Parquet files with DuckDB: one pass counts what breaks every row rule; samples are read only of what is broken.
+
+Rows are never brought into Python, so memory does not grow with them, except for columns that must be unique. Imports
+duckdb and pyarrow: import it inside functions.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mcml_assets.contracts.rules import (
+    SAMPLES,
+    DistinctRule,
+    FreshRule,
+    ReferenceRule,
+    RowRule,
+    Rule,
+    RuleResult,
+    shortened,
+)
+from mcml_assets.contracts.translation import literal, quoted
+from mcml_assets.domain.errors import ContractViolation
+
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The Parquet files of one table, in order, and the types of their columns."""
+
+    name: str
+    files: tuple[Path, ...]
+    fields: Mapping[str, pa.DataType]
+    mixed: bool
+
+    @classmethod
+    def of(cls, name: str, files: Sequence[Path]) -> "Table":
+        """Read the footers. Raises `ContractViolation` for a file that is no Parquet, or types that do not go together."""
+        schemas: list[pa.Schema] = []
+        for file in files:
+            try:
+                schemas.append(pq.read_schema(file).remove_metadata())
+            except (pa.ArrowInvalid, OSError) as error:
+                raise ContractViolation(
+                    f"{name}: {file.name}: expected a Parquet file, found {file.stat().st_size} bytes that are truncated or "
+                    "another format"
+                ) from error
+        try:
+            schema = pa.unify_schemas(schemas, promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            # Arrow's message names columns and types, no values.
+            raise ContractViolation(f"{name}: the files do not go together: {error}") from error
+        mixed = any(not one.equals(schemas[0]) for one in schemas[1:])
+        return cls(name, tuple(files), {field.name: field.type for field in schema}, mixed)
+
+    def sql(self, *, numbered: bool = False) -> str:
+        """The table function that reads the rows; `numbered` ones know their file and their place in it."""
+        plain = ("".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path)) for path in self.files)
+        listed = ", ".join(literal(path) for path in plain)
+        options = f"hive_partitioning = false, union_by_name = {self.mixed}"
+        if numbered:
+            options += ", filename = true, file_row_number = true"
+        return f"read_parquet([{listed}], {options})"
+
+    @property
+    def numbers_rows(self) -> bool:
+        """Whether the names that DuckDB gives to file and row number are not the table's own."""
+        return not {"filename", "file_row_number"} & self.fields.keys()
+
+
+@contextmanager
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of one judgement. A failure to read becomes `ContractViolation`, without the value it stumbled on."""
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+    except duckdb.OutOfMemoryException:
+        raise  # the machine is at fault, not the data
+    except duckdb.Error as error:
+        raise ContractViolation(
+            f"the data cannot be read to its end ({type(error).__name__}): expected sound Parquet files"
+        ) from None
+
+
+def ask(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    rules: Sequence[Rule],
+    others: Mapping[str, Table],
+    *,
+    key: Sequence[str],
+    unshown: Collection[str],
+    watermark: datetime | None,
+) -> list[RuleResult]:
+    """Every rule with the number of rows that break it, in the order given. `others` are all tables, by name.
+
+    `key` names a row where none of its columns is in `unshown`, of which no value is ever told.
+    """
+    asked = _Asked(connection, table, [column for column in key if column in table.fields], frozenset(unshown))
+    row_rules = [rule for rule in rules if isinstance(rule, RowRule)]
+    fresh = [rule for rule in rules if isinstance(rule, FreshRule)]
+    wanted = ["count(*)", *(f"count(*) FILTER (WHERE {rule.broken})" for rule in row_rules)]
+    wanted += [f"epoch_us(max({quoted(rule.column)}))" for rule in fresh]
+    rows, *figures = asked.one(f"SELECT {', '.join(wanted)} FROM {table.sql()}")  # noqa: S608 - names and values are quoted
+    counts = dict(zip([rule.key for rule in (*row_rules, *fresh)], figures, strict=True))
+    results = []
+    for rule in rules:
+        match rule:
+            case RowRule():
+                results.append(asked.row_rule(rule, counts[rule.key]))
+            case DistinctRule():
+                results.append(asked.distinct(rule, rows))
+            case ReferenceRule():
+                results.append(asked.reference(rule, others.get(rule.other_table)))
+            case FreshRule():
+                results.append(_fresh(table.name, rule, counts[rule.key], watermark))
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One table that is asked, and what may be told of it."""
+
+    connection: duckdb.DuckDBPyConnection
+    table: Table
+    key: Sequence[str]
+    unshown: frozenset[str]
+
+    def one(self, query: str) -> tuple[Any, ...]:
+        return self.connection.execute(query).fetchall()[0]
+
+    def row_rule(self, rule: RowRule, broken: int) -> RuleResult:
+        condition = rule.broken
+        if broken and rule.exact is not None:
+            condition = self._judged(rule)
+            (broken,) = self.one(f"SELECT count(*) FROM {self.table.sql()} WHERE {condition}")  # noqa: S608 - quoted
+        return self._result(rule, broken, condition, self._shown(rule.key[0]))
+
+    def distinct(self, rule: DistinctRule, rows: int) -> RuleResult:
+        columns = ", ".join(map(quoted, rule.columns))
+        (different,) = self.one(f"SELECT count(*) FROM (SELECT 1 FROM {self.table.sql()} GROUP BY {columns})")  # noqa: S608
+        if different == rows:
+            return self._result(rule, 0, "false", None)
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {columns}, count(*) AS times "  # noqa: S608 - quoted
+            f"FROM {self.table.sql()} GROUP BY {columns} HAVING count(*) > 1"
+        )
+        (broken,) = self.one("SELECT sum(times) FROM repeated")
+        same = " AND ".join(f"repeated.{quoted(name)} IS NOT DISTINCT FROM asked.{quoted(name)}" for name in rule.columns)
+        condition = f"EXISTS (SELECT 1 FROM repeated WHERE {same})"  # noqa: S608 - quoted
+        return self._result(rule, int(broken), condition, self._shown(rule.key[0]))
+
+    def reference(self, rule: ReferenceRule, other: Table | None) -> RuleResult:
+        if other is None or rule.other_column not in other.fields:
+            text = f"{rule.text} (there is no {rule.other_table}.{rule.other_column})"
+            return RuleResult(self.table.name, rule.column, text, 1)
+        name, known = quoted(rule.column), f"SELECT {quoted(rule.other_column)} AS known FROM {other.sql()}"  # noqa: S608
+        if str(self.table.fields[rule.column]) != str(other.fields[rule.other_column]):
+            found = f"{self.table.fields[rule.column]} and {other.fields[rule.other_column]}"
+            return RuleResult(self.table.name, rule.column, f"{rule.text} (the types differ: {found})", 1)
+        condition = f"{name} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ({known}) WHERE known = asked.{name})"  # noqa: S608
+        (broken,) = self.one(f"SELECT count(*) FROM {self.table.sql()} AS asked WHERE {condition}")  # noqa: S608 - quoted
+        return self._result(rule, broken, condition, self._shown(rule.column))
+
+    def _judged(self, rule: RowRule) -> str:
+        """Let `exact` decide about the different suspects; gives the condition of the rows that hold a bad one."""
+        column = quoted(str(rule.key[0]))
+        suspects = self.connection.execute(
+            f"SELECT DISTINCT {column} FROM {self.table.sql()} WHERE {rule.broken}"  # noqa: S608 - quoted
+        ).fetchall()
+        bad = [value for (value,) in suspects if rule.exact is not None and not rule.exact(value)]
+        self.connection.register("bad_values", pa.table({"bad": pa.array(bad, pa.string())}))
+        self.connection.execute("CREATE OR REPLACE TEMP TABLE bad AS SELECT bad FROM bad_values")
+        return f"{column} IN (SELECT bad FROM bad)"  # noqa: S608 - quoted
+
+    def _shown(self, column: str | None) -> str | None:
+        """The column whose values a report may quote."""
+        return column if column is not None and column not in self.unshown else None
+
+    def _result(self, rule: Rule, broken: int, condition: str, shown: str | None) -> RuleResult:
+        examples: tuple[str, ...] = ()
+        keys: tuple[str, ...] = ()
+        if broken and self.table.numbers_rows:
+            rows = f"FROM {self.table.sql(numbered=True)} AS asked WHERE {condition}"
+            named = self.key if not self.unshown & set(self.key) else ()
+            columns = "".join(f", {quoted(name)}" for name in named)
+            found = self.connection.execute(
+                f"SELECT filename, file_row_number{columns} {rows} ORDER BY filename, file_row_number LIMIT {SAMPLES}"
+            ).fetchall()
+            keys = tuple(row_key(file, number, dict(zip(named, values, strict=True))) for file, number, *values in found)
+            if shown is not None:
+                different = self.connection.execute(
+                    f"SELECT {quoted(shown)} {rows} AND {quoted(shown)} IS NOT NULL GROUP BY 1 "
+                    f"ORDER BY min(filename), min(file_row_number) LIMIT {SAMPLES}"
+                ).fetchall()
+                examples = tuple(shortened(str(value)) for (value,) in different)
+        return RuleResult(self.table.name, rule.key[0], rule.text, broken, examples, keys)
+
+
+def row_key(file: str, number: int, named: Mapping[str, object]) -> str:
+    """How a report names a row: its place (rows count from 0), and the values of the table's key."""
+    values = ", ".join(f"{name}={value}" for name, value in named.items())
+    return shortened(f"{Path(file).name} row {number}" + (f" ({values})" if values else ""))
+
+
+def _fresh(table: str, rule: FreshRule, newest: int | None, watermark: datetime | None) -> RuleResult:
+    """A stale table breaks the rule once, whatever its rows; with no row, or no watermark to compare with, as well."""
+    if newest is None or watermark is None:
+        what = "no row has a time" if newest is None else "the snapshot has no watermark"
+        return RuleResult(table, rule.column, f"{rule.text} ({what})", 1)
+    moment = watermark if watermark.tzinfo else watermark.replace(tzinfo=UTC)
+    days = (moment.timestamp() - newest / 1e6) / DAY_SECONDS
+    if days <= rule.within_days:
+        return RuleResult(table, rule.column, rule.text, 0)
+    return RuleResult(table, rule.column, f"{rule.text} (it is {days:.1f} days)", 1)

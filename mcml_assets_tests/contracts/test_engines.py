@@ -1,0 +1,160 @@
+"""Both engines give one verdict: what DuckDB counts over Parquet is what pandera finds in pandas, rule by rule."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import pandera.pandas as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcml_assets.build import DEFS
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.configuration.topology import load_topology
+from mcml_assets.configuration.workload import load_workload
+from mcml_assets.contracts.in_pandas import ask_in_pandas
+from mcml_assets.contracts.in_parquet import Table, ask, database
+from mcml_assets.contracts.reading import Reading, load_schemas, read_rules
+from mcml_assets.contracts.rules import RuleResult
+from mcml_assets.contracts.translation import translated
+
+PATTERNS = ("^[A-C]+$", r"\d+", "a|b$", "^a{1,2}", r"^\w+$", "[^x]", r"é", "^.$", "^(?:ab|c)?$", r"a\.b", "(?i)abc")
+texts = st.text(st.sampled_from("abcABC019x.é\n ٣"), max_size=5)
+numbers = st.floats(-10, 10, width=32) | st.sampled_from([float("nan"), 0.1, -0.0, 3.0, float("inf")])
+times = st.datetimes(datetime(2020, 1, 1), datetime(2020, 1, 3)).map(lambda time: time.replace(microsecond=0))
+
+
+def number_checks() -> st.SearchStrategy[pa.Check]:
+    one = st.integers(-10, 10) | st.sampled_from([0.1, 0.5, -3.0])
+    pair = st.tuples(one, one).map(sorted).filter(lambda ends: ends[0] < ends[1])
+    single = (pa.Check.gt, pa.Check.ge, pa.Check.lt, pa.Check.le, pa.Check.eq, pa.Check.ne)
+    return st.one_of(
+        *(one.map(make) for make in single),
+        st.lists(one, max_size=3).map(pa.Check.isin),
+        st.lists(one, max_size=3).map(pa.Check.notin),
+        st.tuples(pair, st.booleans(), st.booleans()).map(
+            lambda drawn: pa.Check.in_range(*drawn[0], include_min=drawn[1], include_max=drawn[2])
+        ),
+    )
+
+
+def text_checks() -> st.SearchStrategy[pa.Check]:
+    return st.one_of(
+        st.sampled_from(PATTERNS).map(pa.Check.str_matches),
+        st.sampled_from(PATTERNS).map(pa.Check.str_contains),
+        texts.map(pa.Check.str_startswith),
+        texts.map(pa.Check.str_endswith),
+        st.lists(texts, max_size=3).map(pa.Check.isin),
+        st.lists(texts, max_size=3).map(pa.Check.notin),
+        st.tuples(st.integers(0, 3), st.integers(3, 5)).map(lambda ends: pa.Check.str_length(*ends)),
+        texts.map(pa.Check.eq),
+    )
+
+
+def both(schema: pa.DataFrameSchema, frame: pd.DataFrame, folder: Path) -> tuple[dict, dict]:
+    """The failures of each rule, by DuckDB and what it leaves, and by pandera alone."""
+    file = folder / "rows.parquet"
+    frame.to_parquet(file, index=False)
+    table = Table.of("rows", [file])
+    reading = read_rules("rows", schema, table.fields)
+    with database() as connection:
+        ours = ask(connection, table, reading.rules, {"rows": table}, key=(), unshown=(), watermark=None)
+    ours += [*reading.settled.values(), *ask_in_pandas("contract", table, reading, ())]
+    peer = ask_in_pandas("contract", table, Reading(left=schema), ())
+    return _failures(ours), _failures(peer)
+
+
+def _failures(results: list[RuleResult]) -> dict[tuple[str | None, str], list[int]]:
+    failures: dict[tuple[str | None, str], list[int]] = {}
+    for result in results:
+        failures.setdefault((result.column, result.rule), []).append(result.failures)
+    return {key: sorted(counts) for key, counts in failures.items()}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_duckdb_and_pandas_agree(data: st.DataObject) -> None:
+    """Over numbers with NaN, text beyond ASCII with line breaks, and times: the same rules, the same counts."""
+    size = data.draw(st.integers(1, 8))
+
+    def column(values: st.SearchStrategy) -> list:
+        return data.draw(st.lists(values, min_size=size, max_size=size))
+
+    frame = pd.DataFrame(
+        {
+            "whole": pd.Series(column(st.integers(-10, 10)), dtype="int64"),
+            "number": pd.Series(column(numbers), dtype="float64"),
+            "text": pd.Series(column(texts | st.none()), dtype="object"),
+            "time": pd.Series(column(times), dtype="datetime64[us]"),
+        }
+    )
+    bound = pa.Check.ge(pd.Timestamp("2020-01-02"))
+    schema = pa.DataFrameSchema(
+        {
+            "whole": pa.Column("int64", data.draw(st.lists(number_checks(), max_size=2)), unique=data.draw(st.booleans())),
+            "number": pa.Column(float, data.draw(st.lists(number_checks(), max_size=2)), nullable=data.draw(st.booleans())),
+            "text": pa.Column(str, data.draw(st.lists(text_checks(), max_size=2)), nullable=data.draw(st.booleans())),
+            "time": pa.Column(pa.DateTime, bound),
+        },
+        unique=data.draw(st.sampled_from([None, ["whole", "time"], ["whole"]])),
+        checks=data.draw(st.sampled_from([None, pa.Check(lambda rows: rows["whole"] > rows["number"], name="more")])),
+    )
+    if not any(isinstance(text, str) for text in frame["text"]):
+        frame["text"] = frame["text"].fillna("a")  # a column of nothing has no type; told apart elsewhere
+    with TemporaryDirectory() as folder:
+        ours, peer = both(schema, frame, Path(folder))
+    assert ours == peer
+
+
+@pytest.mark.parametrize(
+    ("check", "values"),
+    [
+        (pa.Check(lambda values: values > 2, name="greater_than"), [1, 2, 3]),
+        (pa.Check.gt(2, ignore_na=False), [1.0, None, 3.0]),
+        (pa.Check(lambda value: value > 2, element_wise=True), [1, 2, 3]),
+        (pa.Check.unique_values_eq([1, 2]), [1, 2, 3]),
+        (pa.Check.gt("2"), [1, 2, 3]),
+        (pa.Check.str_matches("1"), [1, 2, 3]),
+        (pa.Check.ge(pd.Timestamp("2020-01-01", tz="UTC")), list(pd.date_range("2019-12-31", periods=3))),
+    ],
+)
+def test_what_has_no_exact_translation_is_left_to_pandas(check: pa.Check, values: list, tmp_path: Path) -> None:
+    """A callable with a borrowed name, a bound of another kind, a check over the whole column: pandera alone decides."""
+    frame = pd.DataFrame({"a": values})
+    table = Table.of("rows", [_stored(frame, tmp_path)])
+    assert translated(check, '"a"', table.fields["a"]) is None
+    ours, peer = both(pa.DataFrameSchema({"a": pa.Column(None, check, nullable=True)}), frame, tmp_path)
+    assert ours == peer
+    assert any(counts != [0] for counts in ours.values())
+
+
+@pytest.mark.parametrize("name", ["online_retail", "credit_scoring"])
+def test_declared_rules_are_asked_in_duckdb(name: str) -> None:
+    """Of the example workloads only callables are left to pandas, so that the benchmark measures what people run."""
+    workload = load_workload(DEFS / name / "defs.yaml", load_topology(Settings().topology_file), exported=False)
+    for source in workload.sources:
+        schema = load_schemas(workload.contract)[source.name]
+        reading = read_rules(source.name, schema, Table.of(source.name, [source.path]).fields)
+        left = [key for checks in reading.left_checks.values() for key, _ in checks]
+        callables = [check for column in schema.columns.values() for check in column.checks if not check.statistics]
+        assert len(left) == len(callables) + len(schema.checks or ())
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(texts, min_size=1, max_size=6), st.sampled_from(PATTERNS))
+def test_a_pattern_means_what_python_means(values: list[str], pattern: str) -> None:
+    """RE2 is asked only where it means the same: digits of other scripts and a line break before the end included."""
+    schema = pa.DataFrameSchema({"a": pa.Column(str, pa.Check.str_matches(pattern))})
+    with TemporaryDirectory() as folder:
+        ours, _ = both(schema, pd.DataFrame({"a": values}), Path(folder))
+    broken = sum(re.match(pattern, value) is None for value in values)
+    assert ours["a", f"str_matches('{pattern}')"] == [broken]
+
+
+def _stored(frame: pd.DataFrame, folder: Path) -> Path:
+    file = folder / "stored.parquet"
+    frame.to_parquet(file, index=False)
+    return file

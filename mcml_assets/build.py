@@ -36,9 +36,11 @@ from mcml_assets.declaration import GRAIN_TAG
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Workload
 from mcml_assets.jobs import collection, integrity_scrub
+from mcml_assets.resources.alerts import Alerts
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.schedules import daily_collection, daily_scrub
+from mcml_assets.sensors.alerting import alerting
 from mcml_assets.sensors.endpoint_health import endpoint_health
 from mcml_assets.sensors.failover import build_failover
 from mcml_assets.sensors.recovery import build_recovery
@@ -53,7 +55,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     return dg.Definitions.merge(
         load_workload_definitions(settings),
         build_resources(settings),
-        dg.Definitions(sensors=[*_automation_sensors(), endpoint_health, *build_failover_sensors(settings)]),
+        dg.Definitions(sensors=[*_automation_sensors(), alerting, endpoint_health, *build_failover_sensors(settings)]),
         dg.Definitions(jobs=[integrity_scrub, collection], schedules=[daily_scrub, daily_collection]),
     )
 
@@ -64,6 +66,7 @@ def build_resources(settings: Settings) -> dg.Definitions:
         resources={
             "stores": CloudStores.from_settings(settings),
             "endpoints": Endpoints.from_settings(settings),
+            "alerts": Alerts.from_settings(settings),
         },
         # One process per run: a run of four assets costs what one costs, the default executor three times as much.
         executor=dg.in_process_executor,

@@ -50,6 +50,14 @@ class Settings(BaseSettings):
     collection_grace_hours: float = Field(
         default=24, description="Hours that an unneeded file, and a superseded snapshot, stay for whoever reads them.", ge=1
     )
+    # Names of variables, not what is in them: a secret is never a setting.
+    alert_webhook: str = Field(default="", description="Environment variable that holds a webhook's address for alerts.")
+    alert_slack: str = Field(default="", description="Environment variable that holds a Slack incoming webhook's address.")
+    alert_pagerduty: str = Field(default="", description="Environment variable that holds a PagerDuty routing key.")
+    alert_pagerduty_address: str = Field(
+        default="https://events.pagerduty.com/v2/enqueue", description="Where PagerDuty takes events (EU accounts: another)."
+    )
+    alert_repeat_hours: float = Field(default=24, description="Hours after which an alert not mended is told again.", gt=0)
     concurrent_starts: int = Field(default=2, description="How many model servers may start at the same time.", gt=0)
 
     @cached_property

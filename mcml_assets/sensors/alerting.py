@@ -1,0 +1,152 @@
+"""`alerting`: tells people of blocking checks that fail and runs that failed, one alert per cause, and when it has ended.
+
+Checks are read as a state, one bulk query over all of them whose cost grows with checks and partitions, never with
+history; runs since the last tick only. What was told is the sensor's cursor, so a restart repeats nothing.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from mcml_assets.domain.alert import Finding, Told, due, grouped
+from mcml_assets.domain.errors import LocationUnavailable
+from mcml_assets.resources.alerts import Alerts
+
+INTERVAL_SECONDS = 30
+RUNS_PER_TICK = 200
+# Of the newest results of a check, how many are looked through for the one that failed in a partition.
+RESULTS = 50
+OUTAGE = LocationUnavailable.__name__
+PARTITION_TAG = "dagster/partition"
+
+
+@dataclass
+class Seen:
+    """The cursor: until when runs were read, what failed and did not succeed since, check details, and what was told."""
+
+    until: float
+    runs: dict[str, dict[str, str]] = field(default_factory=dict)
+    checks: dict[str, dict[str, str]] = field(default_factory=dict)
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dg.sensor(
+    name="alerting",
+    minimum_interval_seconds=INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="One alert per cause for blocking checks that fail and runs that failed, and its end.",
+)
+def alerting(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorResult:
+    """Requests no run, and fails for nobody who does not listen: what did not arrive is told in the tick."""
+    now = datetime.now(UTC)
+    seen = Seen(**json.loads(context.cursor)) if context.cursor else Seen(now.timestamp())
+    _read_checks(context, seen)
+    _read_runs(context.instance, seen)
+    findings = [Finding(**found) for found in (*seen.checks.values(), *seen.runs.values())]
+    told = {cause: Told(**{**one, "where": tuple(one["where"])}) for cause, one in seen.told.items()}
+    notices, after = due(grouped(findings, told, now), told, now, alerts.repeat)
+    lost = [delivery for delivery in alerts.tell(notices) if delivery.problem is not None]
+    for delivery in lost:
+        context.log.error("%s did not reach %s: %s", delivery.cause, delivery.form, delivery.problem)
+    seen.told = {cause: asdict(one) for cause, one in after.items()}
+    word = f"{len(after)} causes are wrong, {len(notices)} notices told, {len(lost)} deliveries failed."
+    return dg.SensorResult(skip_reason=dg.SkipReason(word), cursor=json.dumps(asdict(seen)))
+
+
+def _read_checks(context: dg.SensorEvaluationContext, seen: Seen) -> None:
+    """Bring the failed blocking checks up to date, each with the cause that its result tells."""
+    if context.repository_def is None:
+        return
+    graph = context.repository_def.asset_graph
+    keys = [key for key in graph.asset_check_keys if graph.get(key).blocking]
+    failed: dict[str, dict[str, str]] = {}
+    for info in context.instance.event_log_storage.get_asset_check_partition_info(keys):
+        name = f"{info.check_key.to_user_string()}|{info.partition_key}|{info.latest_check_event_storage_id}"
+        match info.latest_execution_status.value:
+            case "FAILED":
+                known = seen.checks.get(name)
+                failed[name] = known or _check_finding(context.instance, info.check_key, info.partition_key or "everywhere")
+            case "PLANNED":
+                # Until it has answered again, its last answer stands.
+                failed |= {old: one for old, one in seen.checks.items() if old.rpartition("|")[0] == name.rpartition("|")[0]}
+    seen.checks = failed
+
+
+def _check_finding(instance: dg.DagsterInstance, key: dg.AssetCheckKey, partition: str) -> dict[str, str]:
+    metadata: Mapping[str, dg.MetadataValue] = {}
+    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=RESULTS):
+        event = record.event.dagster_event if record.event is not None else None
+        if record.partition == partition and event is not None and event.event_type_value == "ASSET_CHECK_EVALUATION":
+            metadata = event.asset_check_evaluation_data.metadata
+            break
+    said = metadata.get("problem") or metadata.get("decision")
+    detail = str(said.value).partition("\n")[0] if said is not None else f"{key.name} failed"
+    error = metadata.get("error")
+    if error is not None and error.value == OUTAGE:
+        return _finding(f"outage/{partition.partition('/')[0]}", f"{partition.partition('/')[0]} outage", partition, detail)
+    asset = key.asset_key.to_user_string()
+    return _finding(f"check/{asset}/{key.name}", f"{key.name} of {asset} fails", partition, detail)
+
+
+def _read_runs(instance: dg.DagsterInstance, seen: Seen) -> None:
+    """Add the runs that failed since the last tick, and take away what has succeeded since."""
+    statuses = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
+    records = instance.get_run_records(
+        dg.RunsFilter(statuses=statuses, updated_after=datetime.fromtimestamp(seen.until, UTC)),
+        limit=RUNS_PER_TICK, order_by="update_timestamp", ascending=True,
+    )  # fmt: skip
+    for record in records:
+        run = record.dagster_run
+        partition = run.tags.get(PARTITION_TAG, "everywhere")
+        if run.status is dg.DagsterRunStatus.SUCCESS:
+            if seen.runs:
+                done = {f"{step}|{partition}" for step in (*_succeeded(instance, run), run.job_name)}
+                seen.runs = {name: found for name, found in seen.runs.items() if name not in done}
+        else:
+            seen.runs |= dict(_run_findings(instance, run, partition))
+        seen.until = max(seen.until, record.update_timestamp.timestamp())
+
+
+def _succeeded(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    """The assets that a run made: what it was asked for says less, a job's run names none."""
+    entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
+    return [_asset(entry.dagster_event.step_key or "") for entry in entries if entry.dagster_event is not None]
+
+
+def _asset(step: str) -> str:
+    return step.replace("__", "/")
+
+
+def _run_findings(instance: dg.DagsterInstance, run: dg.DagsterRun, partition: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """One finding per failed step; a step that failed because its blocking check did is told by the check."""
+    steps = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    for entry in steps:
+        event = entry.dagster_event
+        if event is None or event.step_failure_data.error is None:
+            continue
+        failure = event.step_failure_data
+        if failure.error is not None and failure.error.cls_name == "DagsterAssetCheckFailedError":
+            continue
+        given = failure.user_failure_data
+        metadata = given.metadata if given is not None else {}
+        text = (given.description if given is not None else None) or "the run's own page tells more"
+        error = str(metadata["error"].value) if "error" in metadata else (failure.error.cls_name if failure.error else "error")
+        asset = _asset(event.step_key or run.job_name)
+        name = f"{asset}|{partition}"
+        if error == OUTAGE:
+            where = str(metadata["location"].value) if "location" in metadata else partition
+            cloud = where.partition("/")[0]
+            yield name, _finding(f"outage/{cloud}", f"{cloud} outage", where, text.partition("\n")[0])
+        else:
+            yield name, _finding(f"run/{asset}/{error}", f"{asset} fails with {error}", partition, text.partition("\n")[0])
+    if not steps:
+        name = f"{run.job_name}|{partition}"
+        yield name, _finding(f"run/{run.job_name}", f"a run of {run.job_name} died", partition, "no step told why")
+
+
+def _finding(cause: str, title: str, where: str, detail: str) -> dict[str, str]:
+    return {"cause": cause, "title": title, "where": where, "detail": detail}

@@ -31,7 +31,7 @@ def shop(bench: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch) -> Benc
     monkeypatch.setattr(jobs, "_placed", placed)
     assert shop.run("EU", "landing").success
     for location in (PRIMARY, WARM):
-        assert checks_of(shop.run(location, "raw_data")) == {"contract": True, "integrity": True, "parity": True}
+        assert all(checks_of(shop.run(location, "raw_data")).values())
     return shop
 
 
@@ -77,7 +77,8 @@ def test_a_scrub_reports_every_location(shop: Bench):
         instance=shop.instance, partition_key=WARM, asset_selection=[shop.key("raw_data")],
         run_config={"ops": {"online_retail__raw_data": {"config": {"verify": True}}}},
     )  # fmt: skip
-    assert checks_of(mended) == {"contract": True, "integrity": True, "parity": True}
+    assert {"contract", "integrity", "parity"} <= checks_of(mended).keys()
+    assert all(checks_of(mended).values())
 
 
 def test_a_sound_sample_clears_no_failure(shop: Bench, monkeypatch: pytest.MonkeyPatch):

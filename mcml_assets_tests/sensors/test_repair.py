@@ -50,7 +50,7 @@ def shop(bench: Callable[[str], Bench]) -> Bench:
     shop = bench(SHOP)
     assert shop.run("EU", "landing").success
     for location in (PRIMARY, WARM):
-        assert checks_of(shop.run(location, "raw_data")) == {"integrity": True, "parity": True}
+        assert all(checks_of(shop.run(location, "raw_data")).values())
     return shop
 
 

@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks bench-failover bench-register bench-replication simulate lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-failover bench-register bench-replication simulate study-drift lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ bench-failover: install ## Take a live platform's locations down, ROUNDS times, 
 SCHEDULES ?= 1000000
 simulate: install ## Simulate the register in SCHEDULES bad days and check every history; FIRST is the first seed
 	$(BIN)/python -m mcml_assets_tests.register.simulate --schedules $(SCHEDULES) --first $(or $(FIRST),0)
+
+study-drift: install ## Replay a real year for deploy/docs/drift.md; takes minutes
+	$(BIN)/python -m mcml_assets_tests.studies.drift_page
 
 lock: install ## Resolve requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade --group dev pyproject.toml --output-file requirements.lock

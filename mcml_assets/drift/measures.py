@@ -254,7 +254,7 @@ def _shift(
     deviation = max(own.standard, spread(present).standard)
     average = DEVIATION_OF_NORMAL * max(_root_area(reference), _root_area(present))
     limit = float(np.sqrt(inverse_rows)) * (average - float(special.ndtri(chance)) * deviation)
-    return distance / unit, limit / unit
+    return distance / unit, float(limit / unit)
 
 
 def spread(sketch: NumericSketch) -> Spread:

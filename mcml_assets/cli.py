@@ -22,6 +22,7 @@ from mcml_assets.failover_commands import evacuate, failback, failover, whatif
 from mcml_assets.fault_commands import fault_app
 from mcml_assets.hold_commands import hold_app
 from mcml_assets.platform_commands import dev, start, stop
+from mcml_assets.prediction_commands import explain, predictions, stale
 from mcml_assets.rebuild_command import rebuild
 from mcml_assets.register_commands import register_app
 from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
@@ -41,6 +42,8 @@ app.add_typer(fault_app, name="fault")
 app.add_typer(hold_app, name="hold")
 app.add_typer(register_app, name="register")
 for command in (dev, start, stop, doctor, failover, failback, evacuate, whatif, rebuild):
+    app.command()(command)
+for command in (explain, stale, predictions):
     app.command()(command)
 
 
@@ -105,7 +108,7 @@ def predict(
 
     The option is named after the workload's entity (customer, applicant); `-` reads the value from standard input, so
     that a personal key stays out of the shell's history. JSON: {workload, jurisdiction, score, model_version,
-    location, training_snapshot, feature_snapshot, route_epoch, milliseconds}.
+    location, training_snapshot, feature_snapshot, route_epoch, milliseconds, prediction_id}.
     """
     from mcml_assets.serving.client import predict as ask  # noqa: PLC0415 - httpx is not needed elsewhere
 
@@ -127,6 +130,7 @@ def predict(
     table.add_row("trained on snapshot", answer.training_snapshot[:12])
     table.add_row("features from snapshot", answer.feature_snapshot[:12])
     table.add_row("took", f"{answer.milliseconds:.1f} ms")
+    table.add_row("prediction id", answer.prediction_id)
     out.print(table)
 
 

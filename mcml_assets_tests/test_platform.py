@@ -239,6 +239,23 @@ def test_a_killed_server_is_answered_for_by_a_standby(platform: Platform) -> Non
     assert all(row["healthy"] for row in platform.status())
 
 
+def test_an_answer_during_an_outage_is_explained(platform: Platform) -> None:
+    """With a cloud taken down a standby answers, and that answer can be walked back to its landing and be replayed."""
+    assert platform.mcml("fault", "set", "aws", "--kind", "outage", "--for", "5m").returncode == 0
+    try:
+        answer = json.loads(platform.mcml("predict", "online_retail", "--customer", "17850", "--json").stdout)
+    finally:
+        assert platform.mcml("fault", "clear", "--all").returncode == 0
+    assert not answer["location"].startswith("aws/")
+    explained = platform.mcml("explain", answer["prediction_id"], "--replay", "--json")
+    assert explained.returncode == 0, explained.stdout + explained.stderr
+    (entry,) = json.loads(explained.stdout)
+    assert [step["asset"] for step in entry["steps"]] == ["model", "feature_snapshot", "raw_data", "landing"]
+    assert entry["row"]["location"] == answer["location"]
+    assert entry["replay"]["logged"] == answer["score"]
+    assert entry["replay"]["same"]
+
+
 def test_restarting_goes_on_from_where_it_was(platform: Platform) -> None:
     """Ctrl-C leaves no process; the next start serves the same snapshots, without landing or training again."""
     before = platform.status()

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         default="https://events.pagerduty.com/v2/enqueue", description="Where PagerDuty takes events (EU accounts: another)."
     )
     alert_repeat_hours: float = Field(default=24, description="Hours after which an alert not mended is told again.", gt=0)
+    prediction_log_seconds: float = Field(
+        default=15, description="How often predictions are taken from the spool into their location's bucket.", ge=0.2
+    )
     concurrent_starts: int = Field(default=2, description="How many model servers may start at the same time.", gt=0)
 
     @cached_property

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -74,6 +74,17 @@ def publish(
         switch(parent, repository)
         remove_old(parent, keep=repository.folder)
     return repository
+
+
+def newest_rows(view: FeatureView, files: Mapping[str, Path], watermark: datetime) -> dict[Any, dict[str, Any]]:
+    """What the online store of a feature snapshot holds of a view: by key the newest row's features, None for null.
+
+    `files` and `watermark` are as `publish` takes them. Raises `CorruptSnapshot` when the view has no file.
+    """
+    rows = _newest(_history(view, files), view, watermark).select([view.join_key, *view.features]).to_pylist()
+    return {
+        row[view.join_key]: {name: None if (value := row[name]) != value else value for name in view.features} for row in rows
+    }
 
 
 def historical(repository: FeastRepository, entity_df: pd.DataFrame) -> pd.DataFrame:

@@ -68,15 +68,22 @@ class OnlineReader:
         Raises `UnknownEntity` when a view that the entity itself keys has no row for it (the message never says whom
         was asked about), and `ObjectNotFound` when nothing was published.
         """
-        features: dict[str, Any] = {}
+        return self.read_all([entity_id])[1][0]
+
+    def read_all(self, entity_ids: Sequence[str | int]) -> tuple[str, list[dict[str, Any]]]:
+        """The snapshot that all of the answer comes from, and the features of each entity. Raises as `read` does."""
         with self._lock:
-            store = self._current().store
-            for view in self._views:
-                key = self._key(entity_id) if view.join_key_from is None else features[view.join_key]
-                row = None if key is None else _row(store, view, key)
-                if row is None and view.join_key_from is None:
-                    raise UnknownEntity(f"{self._folder.name}: view {view.name!r} has no features of this {self._entity.name}")
-                features |= dict.fromkeys(view.features) if row is None else row
+            opened = self._current()
+            return opened.repository.snapshot_id, [self._features(opened.store, entity_id) for entity_id in entity_ids]
+
+    def _features(self, store: "feast.FeatureStore", entity_id: str | int) -> dict[str, Any]:
+        features: dict[str, Any] = {}
+        for view in self._views:
+            key = self._key(entity_id) if view.join_key_from is None else features[view.join_key]
+            row = None if key is None else _row(store, view, key)
+            if row is None and view.join_key_from is None:
+                raise UnknownEntity(f"{self._folder.name}: view {view.name!r} has no features of this {self._entity.name}")
+            features |= dict.fromkeys(view.features) if row is None else row
         return features
 
     def _key(self, entity_id: str | int) -> str | int:

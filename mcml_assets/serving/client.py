@@ -25,7 +25,8 @@ MARGIN_SECONDS = 1.0  # the edge answers within the workload's timeout; the rest
 class Prediction:
     """One answer: the score (probability of class 1), who gave it, and from what.
 
-    `training_snapshot` and `feature_snapshot` are snapshot ids; `milliseconds` is the whole way there and back.
+    `training_snapshot` and `feature_snapshot` are snapshot ids; `milliseconds` is the whole way there and back;
+    `prediction_id` names the answer in the prediction log.
     """
 
     score: float
@@ -36,6 +37,7 @@ class Prediction:
     feature_snapshot: str
     route_epoch: int
     milliseconds: float
+    prediction_id: str
 
 
 def predict(settings: Settings, workload: Workload, entity_id: int | str, jurisdiction: str) -> Prediction:
@@ -71,6 +73,7 @@ def predict(settings: Settings, workload: Workload, entity_id: int | str, jurisd
         feature_snapshot=said["feature_snapshot"],
         route_epoch=int(response.headers["x-mcml-route-epoch"]),
         milliseconds=milliseconds,
+        prediction_id=said["prediction_id"],
     )
 
 

@@ -22,6 +22,7 @@ from mcml_assets.serving.instance import find_instances
 from mcml_assets.serving.interfaces import EndpointStatus
 from mcml_assets.serving.local_platform import write_status
 from mcml_assets.serving.ports import endpoint_port
+from mcml_assets.serving.prediction_log.process import ShipperProcess, is_shipper
 from mcml_assets.serving.processes import end, find
 from mcml_assets.serving.routes import read_routes
 
@@ -40,6 +41,7 @@ class Controller:
         self.settings = settings
         self.folder = DataPlaneFolder.of(settings)
         self.edge = Edge(settings)
+        self.shipper = ShipperProcess(self.folder)
         self.endpoints: dict[str, Endpoint] = {}
         self._manifest_times: dict[str, int] = {}
         self._written: dict[str, tuple[str, EndpointStatus]] = {}
@@ -53,6 +55,7 @@ class Controller:
         Raises `ConfigurationError` when a port of the edge is taken by something else.
         """
         self.edge.adopt()
+        self.shipper.adopt()
         self._read_manifests()
         now = time.monotonic()
         running = find_instances(self.folder)
@@ -92,6 +95,7 @@ class Controller:
         self._write_statuses(self.endpoints.values())
         self.edge.tell(read_routes(self.folder), self._addresses(now))
         self.edge.keep_running()
+        self.shipper.keep_running()
         if now - self._beat_at >= BEAT_SECONDS:
             beat(self.folder)
             self._beat_at = now
@@ -162,14 +166,18 @@ class Controller:
 
     def _bound_logs(self) -> None:
         self.edge.bound_log()
+        self.shipper.bound_log()
         bound_log(self.folder.own_log("data_plane"))
         for name in self.endpoints:
             bound_log(self.folder.endpoint("logs", name))
 
 
 def end_processes(folder: DataPlaneFolder) -> int:
-    """End every server and Envoy of a folder, whoever started them, and say how many there were."""
+    """End every server, Envoy and the shipper of a folder, whoever started them, and say how many there were."""
     processes = [instance.process for instance in find_instances(folder)]
     processes += [process for process, _ in find(lambda line: is_edge(line, folder))]
     end(processes, GRACE_SECONDS)
-    return len(processes)
+    # Last: it takes what the servers answered until now into the buckets.
+    shippers = [process for process, _ in find(lambda line: is_shipper(line, folder))]
+    end(shippers, GRACE_SECONDS)
+    return len(processes) + len(shippers)

@@ -11,7 +11,9 @@ the files say belongs to their readers and writers.
     former/…yaml                                the one that answered before, for rollback
     status/…json                                what is so
     ended/…json                                 why the last server ended itself (a container's termination message)
-    logs/…log                                   the servers' output; also logs/data_plane.log and logs/envoy.log
+    shipped/…json                               how far the endpoint's prediction log is in its bucket
+    predictions/<workload>/<cloud>__<region>/   the spool: predictions on their way there
+    logs/…log                                   the servers' output; also logs/{data_plane,envoy,shipper}.log
     routes/<workload>.<jurisdiction>.json       what the edge should do
     edge/                                       what Envoy was told
 """
@@ -27,13 +29,14 @@ from typing import Literal
 from mcml_assets.clouds.fault_plan import faults_allowed
 from mcml_assets.configuration.settings import Settings
 
-EndpointFile = Literal["wanted", "answering", "former", "status", "ended", "logs"]
+EndpointFile = Literal["wanted", "answering", "former", "status", "ended", "shipped", "logs"]
 SUFFIXES: dict[EndpointFile, str] = {
     "wanted": "yaml",
     "answering": "yaml",
     "former": "yaml",
     "status": "json",
     "ended": "json",
+    "shipped": "json",
     "logs": "log",
 }
 LOG_BYTES = 1024 * 1024
@@ -86,6 +89,11 @@ class DataPlaneFolder:
     def routes(self) -> Path:
         """The folder of published routes."""
         return self.path / "routes"
+
+    @property
+    def predictions(self) -> Path:
+        """The spool of predictions."""
+        return self.path / "predictions"
 
     @property
     def edge(self) -> Path:

@@ -1,7 +1,12 @@
-"""The guard of a model server: ASGI middleware around KServe's application. Imports starlette: import it late."""
+"""The guard of a model server: ASGI middleware around KServe's application. Imports starlette: import it late.
+
+What the edge said about a request goes around KServe, which would pass headers on to nobody: as `ASKED`.
+"""
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
@@ -12,11 +17,30 @@ MAX_BODY_BYTES = 1024 * 1024
 # Headers that KServe may see: those of CloudEvents and of binary tensors would switch to protocols we do not speak.
 PASSED_HEADERS = frozenset({b"host", b"content-type", b"content-length", b"transfer-encoding", b"accept"})
 
+CALLER_HEADER = b"x-mcml-caller"
+EPOCH_HEADER = b"x-mcml-route-epoch"
+PREDICTION_ID_HEADER = b"x-mcml-prediction-id"
+NOBODY = "unknown"
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = logging.getLogger("mcml_assets.serving.server")
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request beside its body: who asks, under which route (None when the endpoint is asked directly), and the id that
+    its prediction got.
+    """
+
+    caller: str
+    route_epoch: int | None
+    prediction_id: str | None = None
+
+
+ASKED: ContextVar[Asked] = ContextVar("asked")
 
 
 def problem_response(problem: Problem) -> Response:
@@ -47,12 +71,14 @@ class Guard:
             await self.app(scope, receive, send)
             return
         started = False
+        asked = _asked(dict(scope["headers"]))
+        ASKED.set(asked)
 
         async def send_named(message: MutableMapping[str, Any]) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message = {**message, "headers": [*message.get("headers", ()), *self.headers]}
+                message = {**message, "headers": [*message.get("headers", ()), *self.headers, *_named(asked)]}
             await send(message)
 
         if self.dark():
@@ -75,3 +101,14 @@ class Guard:
             log.error("%s at %s", type(error).__name__, where)
             if not started:
                 await problem_response(Problem(500, detail="the server failed on this request"))(scope, receive, send_named)
+
+
+def _asked(headers: Mapping[bytes, bytes]) -> Asked:
+    """What the edge said, which lets no caller say it."""
+    epoch = headers.get(EPOCH_HEADER, b"")
+    caller = headers.get(CALLER_HEADER, b"").decode("latin-1")
+    return Asked(caller or NOBODY, int(epoch) if epoch.isdigit() else None)
+
+
+def _named(asked: Asked) -> list[tuple[bytes, bytes]]:
+    return [(PREDICTION_ID_HEADER, asked.prediction_id.encode())] if asked.prediction_id is not None else []

@@ -51,6 +51,7 @@ def start_instance(wanted: WantedEndpoint, port: int, folder: DataPlaneFolder) -
     # Given again, an argument replaces the manifest's, which is for a container.
     command += ["--host", HOST, "--port", str(port), "--termination-log", str(ended)]
     command += ["--data-plane", str(folder.path), "--revision", wanted.revision]
+    command += ["--predictions", str(folder.predictions)]
     if folder.faults is not None:
         command += ["--fault-plan", str(folder.faults)]
     environment = {name: os.environ[name] for name in PASSED_ENVIRONMENT if name in os.environ}

@@ -11,6 +11,7 @@ from hashlib import sha256
 from importlib.metadata import version as installed_version
 
 from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.prediction import logged_inputs
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.domain.topology import did_you_mean
 from mcml_assets.domain.workload import PlacedLocation, Role, Workload
@@ -133,6 +134,7 @@ def _container(
             *("--jurisdiction", placed.location.jurisdiction),
             *("--model-version", str(model_version)),
             *("--digest", digest),
+            *("--log-inputs", logged_inputs(workload)),
             *("--port", str(CONTAINER_PORT)),
         ],
         "env": [

@@ -26,8 +26,9 @@ from starlette.exceptions import HTTPException
 from mcml_assets.domain.errors import McmlError, UnknownEntity
 from mcml_assets.features.online import OnlineReader
 from mcml_assets.serving.golden import PATH
-from mcml_assets.serving.guard import Guard, problem_response
+from mcml_assets.serving.guard import ASKED, Guard, problem_response
 from mcml_assets.serving.package import ModelPackage, golden_inputs
+from mcml_assets.serving.prediction_log.spool import Scored, Spool
 from mcml_assets.serving.problem import (
     FEATURES_UNAVAILABLE,
     INVALID_REQUEST,
@@ -49,13 +50,16 @@ log = logging.getLogger("mcml_assets.serving.server")
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What one server answers with: the verified package, where it stands, its model, and the features there."""
+    """What one server answers with: the verified package, where it stands, its model, the features there, and the spool
+    of its predictions (None where nobody keeps them).
+    """
 
     package: ModelPackage
     digest: str
     location: str
     predict: "Predict"
     features: OnlineReader
+    spool: Spool | None
 
 
 class Refusal(Exception):
@@ -89,23 +93,37 @@ class EntityModel(Model):
         if not isinstance(payload, InferRequest):
             raise Refusal(self.invalid("this server speaks version 2 of the protocol: POST /v2/models/<name>/infer"))
         ids = self._entity_ids(payload)
-        scores = self.served.predict(self._features(ids))
+        feature_snapshot, rows = self._read(ids)
+        inputs = list(self.served.package.schema.model_inputs)
+        scores = self.served.predict(pd.DataFrame(rows, columns=pd.Index(inputs), dtype=object)).tolist()
         if not all(map(math.isfinite, scores)):
             raise Refusal(Problem(500, detail="the model gave a score that is no number"))
+        asked = ASKED.get()
+        if self.served.spool is not None:
+            asked.prediction_id = self.served.spool.append(
+                [
+                    Scored(entity, {name: row[name] for name in inputs}, score)
+                    for entity, row, score in zip(ids, rows, scores, strict=True)
+                ],
+                caller=asked.caller,
+                route_epoch=asked.route_epoch,
+                feature_snapshot=feature_snapshot,
+            )
         description = self.served.package.description
         return InferResponse(
             # The protocol demands an id, and KServe fails to encode None.
             response_id=payload.id or uuid.uuid4().hex,
             model_name=self.name,
             model_version=str(description.version),
-            infer_outputs=[InferOutput(OUTPUT, [len(ids)], "FP64", data=[float(score) for score in scores])],
+            infer_outputs=[InferOutput(OUTPUT, [len(ids)], "FP64", data=scores)],
             parameters={
                 "model_version": description.version,
                 "location": self.served.location,
                 "jurisdiction": description.jurisdiction,
                 "training_snapshot": description.snapshots.get("feature_snapshot", ""),
-                "feature_snapshot": self.served.features.snapshot_id,
+                "feature_snapshot": feature_snapshot,
                 "digest": self.served.digest,
+                "prediction_id": asked.prediction_id or "",
             },
         )
 
@@ -134,9 +152,10 @@ class EntityModel(Model):
             raise Refusal(self.invalid(f"the tensor has another type: {self.what_is_right()}"))
         return ids
 
-    def _features(self, ids: list[int] | list[str]) -> pd.DataFrame:
+    def _read(self, ids: list[int] | list[str]) -> tuple[str, list[dict[str, Any]]]:
+        """The feature snapshot, and every entity's features of it."""
         try:
-            rows = [self.served.features.read(entity_id) for entity_id in ids]
+            return self.served.features.read_all(ids)
         except UnknownEntity:
             detail = f"{self.served.location} has no features of an entity that the request names"
             raise Refusal(Problem(404, UNKNOWN_ENTITY, detail)) from None
@@ -144,7 +163,6 @@ class EntityModel(Model):
             log.error("features cannot be read: %s", type(error).__name__)
             detail = f"the feature store of {self.served.location} does not answer"
             raise Refusal(Problem(503, FEATURES_UNAVAILABLE, detail)) from None
-        return pd.DataFrame(rows, columns=pd.Index(list(self.served.package.schema.model_inputs)), dtype=object)
 
 
 class FixedRepository(ModelRepositoryExtension):

@@ -12,12 +12,14 @@ import time
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError, ModelRejected, ObjectNotFound, TransientError
+from mcml_assets.domain.prediction import Inputs
 from mcml_assets.serving.folder import write_atomically
 from mcml_assets.serving.outage import planned_outage
 from mcml_assets.serving.package import check_golden, load_model, read_package
+from mcml_assets.serving.prediction_log.spool import Answered, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +84,17 @@ def _load(options: argparse.Namespace) -> "Served":
     except (ObjectNotFound, CorruptSnapshot) as error:
         # Not the package's fault: the next feature snapshot may mend it.
         raise TransientError(str(error)) from error
-    return Served(package, options.digest, options.location, predict, features)
+    return Served(package, options.digest, options.location, predict, features, _spool(options))
+
+
+def _spool(options: argparse.Namespace) -> Spool | None:
+    if options.predictions is None:
+        log.warning("predictions are not logged: no --predictions says where")
+        return None
+    answered = Answered(
+        options.workload, options.jurisdiction, options.location, options.model_version, options.digest, options.log_inputs
+    )
+    return Spool(options.predictions, answered)
 
 
 def _leave_word(path: Path | None, error: McmlError) -> None:
@@ -103,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--termination-log", type=Path, help="file for the reason of a refusal")
+    parser.add_argument("--predictions", type=Path, help="folder of the spool of predictions")
+    parser.add_argument("--log-inputs", choices=get_args(Inputs), default="hashed", help="how inputs are logged")
     parser.add_argument("--fault-plan", type=Path, help="file of planned faults, whose outages the server obeys")
     # By these two a controller recognises a server that another one started; the server itself needs neither.
     parser.add_argument("--data-plane", type=Path, help="folder of the data plane that the server belongs to")

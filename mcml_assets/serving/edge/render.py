@@ -178,6 +178,7 @@ def _routes_of(route: Route, addresses: Addresses) -> list[Json]:
                 "timeout": _seconds(timeout),
                 "retry_policy": retry_policy,
             },
+            "request_headers_to_add": [_header(EPOCH_HEADER, str(route.epoch))],
             "response_headers_to_add": [_header(EPOCH_HEADER, str(route.epoch))],
         }
         for verb in ("infer", "ready")

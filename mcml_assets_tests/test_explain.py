@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from mcml_assets.build import DEFS
 from mcml_assets.cli import app
+from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import CorruptSnapshot, LocationUnavailable, ObjectNotFound
 from mcml_assets.domain.prediction import PredictionRow, prediction_id
 from mcml_assets.explain import Archive
@@ -84,7 +85,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     scratch = tmp_path_factory.mktemp("audited")
     folder = scratch / "defs" / "credit_scoring"
     shutil.copytree(DEFS / "credit_scoring", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    bench = Bench(folder / "defs.yaml", scratch / "home")
+    bench = Bench(folder / "defs.yaml", Settings(home=scratch / "home"))
     steps = (("US", ("landing",)), (LOCATION, ("raw_data", "feature_snapshot")), ("US", ("training_run",)))
     for partition, nouns in (*steps, (LOCATION, ("model",)), (STANDBY, ("raw_data", "feature_snapshot", "model"))):
         result = bench.run(partition, *nouns)

@@ -70,15 +70,20 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        started, head = False, None
         asked = _asked(dict(scope["headers"]))
         ASKED.set(asked)
 
         async def send_named(message: MutableMapping[str, Any]) -> None:
-            nonlocal started
+            nonlocal started, head
             if message["type"] == "http.response.start":
+                # Kept until the body is there, so that both leave in one write: see `one_write.py`.
+                head = {**message, "headers": [*message.get("headers", ()), *self.headers, *_named(asked)]}
+                return
+            if head is not None:
                 started = True
-                message = {**message, "headers": [*message.get("headers", ()), *self.headers, *_named(asked)]}
+                await send(head)
+                head = None
             await send(message)
 
         if self.dark():

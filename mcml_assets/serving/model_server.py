@@ -27,6 +27,7 @@ from mcml_assets.domain.errors import McmlError, UnknownEntity
 from mcml_assets.features.online import OnlineReader
 from mcml_assets.serving.golden import PATH
 from mcml_assets.serving.guard import ASKED, Guard, problem_response
+from mcml_assets.serving.one_write import OneWriteProtocol
 from mcml_assets.serving.package import ModelPackage, golden_inputs
 from mcml_assets.serving.prediction_log.spool import Scored, Spool
 from mcml_assets.serving.problem import (
@@ -193,6 +194,7 @@ class ProblemServer(RESTServer):
         # KServe itself listens on every interface, and offers no argument for it.
         self.config.host = host
         self.config.access_log = False
+        self.config.http = OneWriteProtocol
         self.model = model
         self.dark = dark
 

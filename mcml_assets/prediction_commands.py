@@ -15,7 +15,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.domain.acting import initial_acting
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.workload import workload_named
 from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
@@ -73,17 +72,21 @@ def stale(
     Exits with 1 when there are any. JSON: a list of {row, asset, served, newest, behind_seconds}; behind_seconds is null
     when the acting location does not hold what was served.
     """
+    from mcml_assets.register.quorum import QuorumRegister  # noqa: PLC0415 - opens object stores
     from mcml_assets.stale import stale_predictions  # noqa: PLC0415 - opens object stores
 
     since, until = (moment.replace(tzinfo=UTC) for moment in between)
     try:
         archive = _archive()
+        register = QuorumRegister(archive.topology, archive.bucket)
         asked = workload_named(workload, archive.workloads.values())
         placements = [asked.placement(jurisdiction)] if jurisdiction else asked.placements
         found = [
             entry
             for placement in placements
-            for entry in stale_predictions(archive, asked, placement, initial_acting(placement).location, since, until)
+            for entry in stale_predictions(
+                archive, asked, placement, register.read(asked, placement.jurisdiction).location, since, until
+            )
         ]
     except McmlError as error:
         fail(error)

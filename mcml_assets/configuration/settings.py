@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     webserver_port: int = Field(default=3000, description="Port of the Dagster UI.", gt=0, lt=65536)
     edge_port: int = Field(default=8080, description="Port of the edge, the one address for predictions.", gt=0, lt=65536)
     edge_admin_port: int = Field(default=8081, description="Port of Envoy's admin interface.", gt=0, lt=65536)
+    # The p95 of an idle endpoint with its feature lookup is below 20 ms, and a hedge costs one request.
+    edge_hedge_seconds: float = Field(
+        default=0.05, description="How long a location may take to answer before the edge asks another one as well.", gt=0
+    )
     # Below 32768: the kernel hands out ephemeral ports above it, and a model server would find its own taken.
     endpoint_first_port: int = Field(default=18000, description="First of the ports given to model servers.", gt=0, lt=65000)
     endpoint_ports: int = Field(default=200, description="How many ports model servers may use.", gt=0, le=2000)

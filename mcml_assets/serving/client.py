@@ -16,7 +16,7 @@ from mcml_assets.domain.errors import (
 )
 from mcml_assets.domain.workload import Workload
 from mcml_assets.serving.data_plane import edge_url
-from mcml_assets.serving.problem import NOT_ROUTED, UNKNOWN_ENTITY
+from mcml_assets.serving.problem import NOT_ROUTED, UNKNOWN_ENTITY, WRONG_JURISDICTION
 
 MARGIN_SECONDS = 1.0  # the edge answers within the workload's timeout; the rest is the way to it
 
@@ -126,7 +126,7 @@ def _refusal(status: int, body: bytes, what: str) -> McmlError:
     kind, detail = problem.get("type"), problem.get("detail") or f"HTTP status {status}"
     if kind == UNKNOWN_ENTITY:
         return UnknownEntity(f"{what}: {detail}")
-    if kind == NOT_ROUTED:
+    if kind in (NOT_ROUTED, WRONG_JURISDICTION):
         return ConfigurationError(f"{what} has no route yet: {detail}")
     if status >= 500:
         return LocationUnavailable(what, detail)

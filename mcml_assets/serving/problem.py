@@ -9,6 +9,7 @@ INVALID_REQUEST = "urn:mcml:invalid-request"
 UNKNOWN_ENTITY = "urn:mcml:unknown-entity"
 FEATURES_UNAVAILABLE = "urn:mcml:features-unavailable"
 NOT_ROUTED = "urn:mcml:not-routed"
+WRONG_JURISDICTION = "urn:mcml:wrong-jurisdiction"
 NO_LOCATION = "urn:mcml:no-location-answers"
 OUTAGE = "urn:mcml:planned-outage"
 

@@ -70,7 +70,15 @@ def free_settings(home: Path) -> Settings:
     """Settings of a home of its own, with ports that are free now."""
     # Test processes that run side by side look for ports in different places.
     first = free_port_range(22, start=20000 + os.getpid() % 100 * 100)
-    return Settings(home=home, edge_port=first, edge_admin_port=first + 1, endpoint_first_port=first + 2, endpoint_ports=20)
+    return Settings(
+        home=home,
+        edge_port=first,
+        edge_admin_port=first + 1,
+        endpoint_first_port=first + 2,
+        endpoint_ports=20,
+        # On a busy machine a healthy location is slow as well: only what fails may bring another one to answer.
+        edge_hedge_seconds=1,
+    )
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def test_a_prediction_says_where_it_comes_from(shop: Shop) -> None:
 def test_what_the_edge_does_not_know_is_said(shop: Shop) -> None:
     """An unknown path is a 404 problem, an unknown customer is its own error, and the edge tells its routes."""
     with httpx.Client(base_url=edge_url(shop.settings), trust_env=False) as client:
-        unknown = client.get("/EU/v2/models/shop/infer")
+        unknown = client.get("/UK/v2/models/shoes/infer")
         assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
         assert unknown.json()["type"] == "urn:mcml:not-routed"
         assert client.get("/healthz").json() == {"status": "ok"}
@@ -163,6 +163,47 @@ def test_what_the_edge_does_not_know_is_said(shop: Shop) -> None:
         predict(shop.settings, shop.workload, 777777777, "UK")
     with pytest.raises(ConfigurationError, match="not placed in jurisdiction"):
         predict(shop.settings, shop.workload, CUSTOMER, "EU")
+
+
+def test_a_wrong_jurisdiction_is_refused_and_logged(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """A path of another jurisdiction is a 451, data said to be of another one a 403, both on record; the right one passes."""
+    with httpx.Client(base_url=edge_url(shop.settings), trust_env=False) as client:
+        elsewhere = client.post("/EU/v2/models/shop/infer", json=QUESTION)
+        claimed = client.post("/UK/v2/models/shop/infer", json=QUESTION, headers={"x-mcml-jurisdiction": "EU"})
+        right = client.post("/UK/v2/models/shop/infer", json=QUESTION, headers={"x-mcml-jurisdiction": "UK"})
+    assert [answer.status_code for answer in (elsewhere, claimed, right)] == [451, 403, 200]
+    for refused in (elsewhere, claimed):
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert (refused.json()["type"], refused.json()["status"]) == ("urn:mcml:wrong-jurisdiction", refused.status_code)
+
+    def refusals() -> list[dict[str, object]]:
+        lines = platform.folder.own_log("envoy").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    until(lambda: [entry["status"] for entry in refusals()] == [451, 403], "both refusals are logged")
+    assert [entry["jurisdiction"] for entry in refusals()] == [None, "EU"]
+
+
+def test_an_answer_tells_how_old_its_route_is(shop: Shop) -> None:
+    """Each answer names the epoch and the time of the route it followed, so that a stale one is seen without Dagster."""
+    answer = httpx.get(f"{edge_url(shop.settings)}/UK/v2/models/shop/ready", trust_env=False)
+    assert (answer.headers["x-mcml-route-epoch"], answer.headers["x-mcml-route-updated-at"]) == ("1", TIME)
+
+
+def test_the_edge_bounds_what_it_takes(shop: Shop) -> None:
+    """A body past the bound is a 413 problem from the edge itself, declared or not, and nobody may name themselves."""
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b" " * 100_000
+
+    url = f"{edge_url(shop.settings)}/UK/v2/models/shop/infer"
+    with httpx.Client(trust_env=False) as client:
+        for content in (b" " * 1_100_000, chunks()):
+            answer = client.post(url, content=content)
+            assert (answer.status_code, answer.json()["title"]) == (413, "Request Entity Too Large")
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert client.post(url, json=QUESTION, headers={"x-mcml-caller": "somebody else"}).status_code == 200
 
 
 @pytest.mark.parametrize(

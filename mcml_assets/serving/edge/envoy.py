@@ -63,7 +63,7 @@ class Edge:
 
     def tell(self, routes: Sequence[Route], addresses: Addresses) -> None:
         """Let Envoy obey these routes: every file that changed is replaced by a rename, so no request is dropped."""
-        files = edge_files(self.folder.edge, routes, addresses)
+        files = edge_files(self.folder.edge, routes, addresses, self.settings.edge_hedge_seconds)
         for path, content in files.items():
             if self._written.get(path) != content:
                 write_atomically(path, content)

@@ -6,28 +6,42 @@ are `envoy.py`'s business.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from mcml_assets.domain.route import Route
 from mcml_assets.domain.snapshot import canonical_json
-from mcml_assets.serving.problem import NO_LOCATION, NOT_ROUTED, PROBLEM_MEDIA_TYPE, Problem
+from mcml_assets.serving.edge.clusters import cluster
+from mcml_assets.serving.problem import NO_LOCATION, NOT_ROUTED, PROBLEM_MEDIA_TYPE, WRONG_JURISDICTION, Problem
 
 HOST = "127.0.0.1"
 CLUSTERS_FILE = "clusters.json"
 ROUTES_FILE = "routes.json"
 ENDPOINTS_FOLDER = "endpoints"
 EPOCH_HEADER = "x-mcml-route-epoch"
+UPDATED_HEADER = "x-mcml-route-updated-at"
+JURISDICTION_HEADER = "x-mcml-jurisdiction"
 DEFAULT_TIMEOUT_SECONDS = 2.0  # while no endpoint says its own
-CONNECT_TIMEOUT = "0.25s"
-MAX_RETRIES = 4096
+MAX_CALLERS = 4096  # connections at once; past it new ones are refused, so that those under way are answered
+MAX_REQUEST_BYTES = 1024 * 1024
 OVERPROVISIONING = 1000
 MAX_DIRECT_BODY = 1024 * 1024
 TYPE = "type.googleapis.com/envoy"
 EXTENSIONS = f"{TYPE}.extensions"
+
+WRONG_CLAIM_STATUS = 403
+WRONG_JURISDICTION_STATUS = 451
+SENTENCES = {
+    400: "the edge cannot read this request",
+    408: "the request did not arrive in time",
+    413: f"a request may have {MAX_REQUEST_BYTES} bytes",
+    431: "the request's headers are too large",
+}
 
 Json = dict[str, Any]
 
@@ -53,17 +67,31 @@ def bootstrap(folder: Path, port: int, admin_port: int) -> Json:
         "admin": {"address": _address(admin_port)},
         "static_resources": {"listeners": [_listener(folder, port)]},
         "dynamic_resources": {"cds_config": _watched(folder / CLUSTERS_FILE)},
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": {
+                        "@type": (f"{EXTENSIONS}.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"),
+                        "max_active_downstream_connections": MAX_CALLERS,
+                    },
+                }
+            ]
+        },
     }
 
 
-def edge_files(folder: Path, routes: Sequence[Route], addresses: Addresses) -> dict[Path, bytes]:
-    """Every watched file with its content, in the order in which they may be replaced: endpoints, clusters, routes."""
+def edge_files(folder: Path, routes: Sequence[Route], addresses: Addresses, hedge_seconds: float) -> dict[Path, bytes]:
+    """Every watched file with its content, in the order in which they may be replaced: endpoints, clusters, routes.
+
+    `hedge_seconds` is how long a location may take before another one is asked as well.
+    """
     ordered = sorted(routes, key=lambda route: route.name)
     endpoints = {_endpoints_file(folder, route): _discovery([_assignment(route, addresses)]) for route in ordered}
     return {
         **endpoints,
-        folder / CLUSTERS_FILE: _discovery([_cluster(folder, route) for route in ordered]),
-        folder / ROUTES_FILE: _discovery([_route_table(ordered, addresses)]),
+        folder / CLUSTERS_FILE: _discovery([cluster(route, _watched(_endpoints_file(folder, route))) for route in ordered]),
+        folder / ROUTES_FILE: _discovery([_route_table(ordered, addresses, hedge_seconds)]),
     }
 
 
@@ -79,14 +107,24 @@ def _listener(folder: Path, port: int) -> Json:
         "rds": {"route_config_name": "edge", "config_source": _watched(folder / ROUTES_FILE)},
         "http_filters": [
             {
+                # A request is sent on once it is whole: a slow caller holds no model server, and every request can be
+                # asked again elsewhere.
+                "name": "envoy.filters.http.buffer",
+                "typed_config": {
+                    "@type": f"{EXTENSIONS}.filters.http.buffer.v3.Buffer",
+                    "max_request_bytes": MAX_REQUEST_BYTES,
+                },
+            },
+            {
                 "name": "envoy.filters.http.router",
                 "typed_config": {
                     "@type": f"{EXTENSIONS}.filters.http.router.v3.Router",
                     "suppress_envoy_headers": True,
                 },
-            }
+            },
         ],
         "local_reply_config": _local_replies(),
+        "access_log": [_refusal_log()],
     }
     return {
         "name": "edge",
@@ -105,41 +143,76 @@ def _listener(folder: Path, port: int) -> Json:
 
 
 def _local_replies() -> Json:
-    """Envoy's own 5xx, which mean that no location answered, as problems; direct responses have their bodies."""
+    """Envoy's own answers as problems; direct responses have their bodies."""
     return {
         "mappers": [
-            {
-                "filter": {
-                    "status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 500, "runtime_key": "unused"}}}
-                },
-                "body_format_override": {
-                    "json_format": {
-                        "type": NO_LOCATION,
-                        "title": "No location answers",
-                        "status": "%RESPONSE_CODE%",
-                        "detail": "no location of this workload's route answered in time: %RESPONSE_CODE_DETAILS%",
-                    },
-                    "content_type": PROBLEM_MEDIA_TYPE,
-                },
-            }
+            *(
+                _mapper("EQ", status, "about:blank", HTTPStatus(status).phrase, sentence)
+                for status, sentence in SENTENCES.items()
+            ),
+            _mapper("GE", 500, NO_LOCATION, "No location answers", "no location of this workload's route answered in time"),
         ]
     }
 
 
-def _route_table(routes: Sequence[Route], addresses: Addresses) -> Json:
+def _mapper(operator: str, status: int, kind: str, title: str, sentence: str) -> Json:
+    comparison = {"op": operator, "value": {"default_value": status, "runtime_key": "unused"}}
+    body = {"type": kind, "title": title, "status": "%RESPONSE_CODE%", "detail": f"{sentence}: %RESPONSE_CODE_DETAILS%"}
+    return {
+        "filter": {"status_code_filter": {"comparison": comparison}},
+        "body_format_override": {"json_format": body, "content_type": PROBLEM_MEDIA_TYPE},
+    }
+
+
+def _refusal_log() -> Json:
+    """One JSON line for each request that was refused for its jurisdiction; paths name workloads, and nobody."""
+    return {
+        "name": "envoy.access_loggers.stdout",
+        "filter": {
+            "or_filter": {
+                "filters": [
+                    {
+                        "status_code_filter": {
+                            "comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": "unused"}}
+                        }
+                    }
+                    for status in (WRONG_CLAIM_STATUS, WRONG_JURISDICTION_STATUS)
+                ]
+            }
+        },
+        "typed_config": {
+            "@type": f"{EXTENSIONS}.access_loggers.stream.v3.StdoutAccessLog",
+            "log_format": {
+                "json_format": {
+                    "time": "%START_TIME%",
+                    "event": "refused for its jurisdiction",
+                    "status": "%RESPONSE_CODE%",
+                    "path": "%REQ(:PATH)%",
+                    "jurisdiction": f"%REQ({JURISDICTION_HEADER})%",
+                    "request_id": "%REQ(X-REQUEST-ID)%",
+                }
+            },
+        },
+    }
+
+
+def _route_table(routes: Sequence[Route], addresses: Addresses, hedge_seconds: float) -> Json:
     unknown = Problem(404, NOT_ROUTED, "the edge knows /<jurisdiction>/v2/models/<workload>/infer and …/ready; see /routes")
-    entries = [entry for route in routes for entry in _routes_of(route, addresses)]
+    entries = [entry for route in routes for entry in _routes_of(route, addresses, hedge_seconds)]
     table = {"routes": [{**asdict(route), "locations": route.locations} for route in routes]}
     return {
         "@type": f"{TYPE}.config.route.v3.RouteConfiguration",
         "name": "edge",
         "max_direct_response_body_size_bytes": MAX_DIRECT_BODY,
+        # Who asks is the edge's to say, and no caller's.
+        "request_headers_to_remove": ["x-mcml-caller"],
         "virtual_hosts": [
             {
                 "name": "edge",
                 "domains": ["*"],
                 "routes": [
                     *entries,
+                    *(_elsewhere(workload) for workload in sorted({route.workload for route in routes})),
                     _direct({"path": "/healthz"}, 200, json.dumps({"status": "ok"}), "application/json"),
                     _direct({"path": "/routes"}, 200, canonical_json(table).decode(), "application/json"),
                     _direct({"prefix": "/"}, 404, unknown.to_json(), PROBLEM_MEDIA_TYPE),
@@ -149,8 +222,12 @@ def _route_table(routes: Sequence[Route], addresses: Addresses) -> Json:
     }
 
 
-def _routes_of(route: Route, addresses: Addresses) -> list[Json]:
-    """The two paths of a workload in a jurisdiction, with the retries that carry a request past a dead location."""
+def _routes_of(route: Route, addresses: Addresses, hedge_seconds: float) -> list[Json]:
+    """The two paths of a workload in a jurisdiction, with the retries that carry a request past a dead location.
+
+    A location that has not answered after a moment is asked no less, but another one is asked too, and the first answer
+    counts (hedging): a prediction changes nothing, so it may be made twice.
+    """
     timeout = max(
         (address.timeout_seconds for entry in route.weights if (address := addresses.get(_key(route, entry.location)))),
         default=DEFAULT_TIMEOUT_SECONDS,
@@ -158,9 +235,11 @@ def _routes_of(route: Route, addresses: Addresses) -> list[Json]:
     tries = len({entry.priority for entry in route.weights})
     retry_policy = {
         "retry_on": "connect-failure,refused-stream,reset,5xx",
-        "num_retries": max(1, tries - 1),
+        # One more than there are other locations, for a hedge that finds its location refusing.
+        "num_retries": max(1, tries),
         # All tries together keep the workload's bound, even when every location but the last hangs.
-        "per_try_timeout": _seconds(timeout / max(2, tries)),
+        "per_try_timeout": _seconds(min(hedge_seconds, timeout / max(2, tries)) if tries > 1 else timeout / 2),
+        "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.050s"},
         "retry_priority": {
             "name": "envoy.retry_priorities.previous_priorities",
             "typed_config": {
@@ -170,57 +249,51 @@ def _routes_of(route: Route, addresses: Addresses) -> list[Json]:
         },
     }
     return [
-        {
-            "match": {"path": f"/{route.jurisdiction}/v2/models/{route.workload}/{verb}"},
-            "route": {
-                "cluster": route.name,
-                "prefix_rewrite": f"/v2/models/{route.workload}/{verb}",
-                "timeout": _seconds(timeout),
-                "retry_policy": retry_policy,
-            },
-            "request_headers_to_add": [_header(EPOCH_HEADER, str(route.epoch))],
-            "response_headers_to_add": [_header(EPOCH_HEADER, str(route.epoch))],
-        }
-        for verb in ("infer", "ready")
+        _contradicted(route),
+        *(
+            {
+                "match": {"path": f"/{route.jurisdiction}/v2/models/{route.workload}/{verb}"},
+                "route": {
+                    "cluster": route.name,
+                    "prefix_rewrite": f"/v2/models/{route.workload}/{verb}",
+                    "timeout": _seconds(timeout),
+                    "retry_policy": retry_policy,
+                    "hedge_policy": {"hedge_on_per_try_timeout": tries > 1},
+                },
+                "request_headers_to_add": [_header(EPOCH_HEADER, str(route.epoch))],
+                "response_headers_to_add": [
+                    _header(EPOCH_HEADER, str(route.epoch)),
+                    # How old the route is that this answer followed, also when nobody is left who could give a new one.
+                    _header(UPDATED_HEADER, route.updated_at),
+                ],
+            }
+            for verb in ("infer", "ready")
+        ),
     ]
 
 
-def _cluster(folder: Path, route: Route) -> Json:
-    return {
-        "@type": f"{TYPE}.config.cluster.v3.Cluster",
-        "name": route.name,
-        "type": "EDS",
-        "eds_cluster_config": {"eds_config": _watched(_endpoints_file(folder, route))},
-        "connect_timeout": CONNECT_TIMEOUT,
-        # By default only three requests may be retried at once, fewer than one dead location strands under load.
-        "circuit_breakers": {"thresholds": [{"max_retries": MAX_RETRIES}]},
-        "common_lb_config": {
-            # A dead location gets nothing, not even when all are dead.
-            "healthy_panic_threshold": {"value": 0},
-        },
-        # A server that was taken out of the file ends soon: it gets no more requests, healthy or not.
-        "ignore_health_on_host_removal": True,
-        "health_checks": [
-            {
-                "timeout": "1s",
-                "interval": "1s",
-                # Without it a server that comes up before the first request stays unhealthy for a minute.
-                "no_traffic_interval": "1s",
-                "unhealthy_interval": "0.5s",
-                "unhealthy_threshold": 2,
-                "healthy_threshold": 1,
-                "http_health_check": {"path": f"/v2/models/{route.workload}/ready"},
-            }
+def _contradicted(route: Route) -> Json:
+    """A caller who says that the data belongs to another jurisdiction than the path's is refused."""
+    match = {
+        "prefix": f"/{route.jurisdiction}/v2/models/{route.workload}/",
+        "headers": [
+            {"name": JURISDICTION_HEADER, "present_match": True},
+            {"name": JURISDICTION_HEADER, "string_match": {"exact": route.jurisdiction}, "invert_match": True},
         ],
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": f"{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions",
-                # Below the server's own 65 s, so that it never closes a connection that Envoy is about to use.
-                "common_http_protocol_options": {"idle_timeout": "30s"},
-                "explicit_http_config": {"http_protocol_options": {}},
-            }
-        },
     }
+    problem = Problem(
+        WRONG_CLAIM_STATUS, WRONG_JURISDICTION, f"the request's data is of another jurisdiction than {route.jurisdiction}"
+    )
+    return _direct(match, problem.status, problem.to_json(), PROBLEM_MEDIA_TYPE)
+
+
+def _elsewhere(workload: str) -> Json:
+    """A workload that has a route, asked in a jurisdiction where it has none."""
+    problem = Problem(
+        WRONG_JURISDICTION_STATUS, WRONG_JURISDICTION, f"{workload} is not served in this jurisdiction; see /routes"
+    )
+    match = {"safe_regex": {"regex": f"/[^/]+/v2/models/{re.escape(workload)}/(infer|ready)"}}
+    return _direct(match, problem.status, problem.to_json(), PROBLEM_MEDIA_TYPE)
 
 
 def _assignment(route: Route, addresses: Addresses) -> Json:

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcml_assets.domain.route import Route, RouteLocation
-from mcml_assets.serving.edge.render import EndpointAddress, bootstrap, edge_files
+from mcml_assets.serving.edge import render
+from mcml_assets.serving.edge.render import Addresses, EndpointAddress, bootstrap
 
 TIME = "2024-07-01T00:00:00+00:00"
 PLACES = ("aws/eu-west-2", "gcp/europe-west2", "azure/uksouth")
@@ -29,8 +31,17 @@ def addresses(*ports: int, timeout: float = 2.0) -> dict[tuple[str, str], Endpoi
     return {("shop", key): EndpointAddress((port,), timeout) for key, port in zip(PLACES, ports, strict=False)}
 
 
+def edge_files(folder: Path, routes: Sequence[Route], at: Addresses, hedge: float = 0.05) -> dict[Path, bytes]:
+    return render.edge_files(folder, routes, at, hedge)
+
+
 def resources(files: dict[Path, bytes], name: str) -> list[dict[str, Any]]:
     return json.loads(files[FOLDER / name])["resources"]
+
+
+def infer_route(table: dict[str, Any]) -> dict[str, Any]:
+    (entry,) = (entry for entry in table["virtual_hosts"][0]["routes"] if entry["match"].get("path", "").endswith("/infer"))
+    return entry
 
 
 def validate(tmp_path: Path, config: dict[str, Any]) -> subprocess.CompletedProcess[str]:
@@ -120,7 +131,7 @@ def test_all_tries_fit_into_the_timeout(places: int, timeout: float) -> None:
     """Even when every location but the last hangs, the answer comes within the workload's own timeout."""
     files = edge_files(FOLDER, [route(places=PLACES[:places])], addresses(1, 2, 3, timeout=timeout))
     (table,) = resources(files, "routes.json")
-    action = table["virtual_hosts"][0]["routes"][0]["route"]
+    action = infer_route(table)["route"]
     retry = action["retry_policy"]
     assert retry["num_retries"] >= places - 1
     per_try, whole = (float(value.removesuffix("s")) for value in (retry["per_try_timeout"], action["timeout"]))
@@ -134,6 +145,29 @@ def test_a_cluster_is_protected_as_measured() -> None:
     assert cluster["common_lb_config"]["healthy_panic_threshold"] == {"value": 0}
     assert cluster["health_checks"][0]["no_traffic_interval"] == "1s"
     (table,) = resources(files, "routes.json")
-    retry = table["virtual_hosts"][0]["routes"][0]["route"]["retry_policy"]
+    retry = infer_route(table)["route"]["retry_policy"]
     assert retry["retry_on"] == "connect-failure,refused-stream,reset,5xx"
     assert retry["retry_priority"]["typed_config"]["update_frequency"] == 1
+
+
+def test_a_slow_location_is_hedged_and_a_lone_one_is_not() -> None:
+    """Past the hedge another location is asked as well; where there is none, the only one has half of the time per try."""
+    one, two = (
+        infer_route(resources(edge_files(FOLDER, [route(places=PLACES[:count])], addresses(1, 2)), "routes.json")[0])
+        for count in (1, 2)
+    )
+    assert two["route"]["hedge_policy"] == {"hedge_on_per_try_timeout": True}
+    assert two["route"]["retry_policy"]["per_try_timeout"] == "0.050s"
+    assert one["route"]["hedge_policy"] == {"hedge_on_per_try_timeout": False}
+    assert one["route"]["retry_policy"]["per_try_timeout"] == "1.000s"
+
+
+def test_retries_are_bounded_and_a_failing_location_is_ejected() -> None:
+    """Retries have a budget, requests a bound, and ejection never takes the only location or more than half of them."""
+    (several,) = resources(edge_files(FOLDER, [route()], addresses(1, 2, 3)), "clusters.json")
+    (lone,) = resources(edge_files(FOLDER, [route(places=PLACES[:1])], addresses(1)), "clusters.json")
+    (thresholds,) = several["circuit_breakers"]["thresholds"]
+    assert thresholds["retry_budget"] == {"budget_percent": {"value": 100.0}, "min_retry_concurrency": 64}
+    assert thresholds["max_requests"] > thresholds["max_pending_requests"] > 0
+    assert several["outlier_detection"]["max_ejection_percent"] == 50
+    assert "outlier_detection" not in lone

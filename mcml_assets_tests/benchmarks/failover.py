@@ -86,14 +86,12 @@ class Platform:
 
     def healthy(self) -> bool:
         """Every location as it should be, and nothing under way."""
-        if not (self.settings.dagster_home / "dagster.yaml").exists():
-            return False
-        with self.instance() as instance:
-            unfinished = instance.get_runs_count(dg.RunsFilter(statuses=[
-                dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED,
-            ]))  # fmt: skip
         rows = self.rows()
-        return bool(rows) and unfinished == 0 and all(row["healthy"] for row in rows)
+        if not rows or not all(row["healthy"] for row in rows):
+            return False  # nor is Dagster's database opened while Dagster may still be making it
+        with self.instance() as instance:
+            unfinished = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+            return instance.get_runs_count(dg.RunsFilter(statuses=unfinished)) == 0
 
     def acting(self, jurisdiction: str) -> str:
         return self.control.register.read(self.workload, jurisdiction).location

@@ -80,7 +80,8 @@ class LocationFacts:
 class Situation:
     """All that a decision about one workload in one jurisdiction rests on.
 
-    `locations` are the placement's, in its order. `newest` is the newest snapshot known of the acting location.
+    `locations` are the placement's, in its order. `newest` is the newest snapshot known of the acting location, which was
+    committed `newest_age_seconds` ago.
     `evacuated` are locations that a person took the work from. `register_problem` tells why nobody can say for sure who is
     acting, so that nothing may move; None when that can be said.
     """
@@ -93,6 +94,7 @@ class Situation:
     newest: str | None = None
     evacuated: frozenset[str] = frozenset()
     register_problem: str | None = None
+    newest_age_seconds: float | None = None
 
     def facts(self, location: str) -> LocationFacts | None:
         """What is known of a location; None when it is not in the placement."""

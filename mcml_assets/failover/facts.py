@@ -106,6 +106,7 @@ def survey(
         newest=newest.snapshot if newest else None,
         evacuated=evacuated,
         register_problem=register_problem,
+        newest_age_seconds=(as_of - newest.committed_at).total_seconds() if newest else None,
     )
 
 

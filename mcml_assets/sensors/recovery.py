@@ -205,9 +205,9 @@ class RecoveryTick:
             return
         if acting.health is not Health.UP or facts.health is not Health.UP:
             return  # nobody to catch up with, or not back after all
+        if situation.newest_age_seconds is None or situation.newest_age_seconds < SETTLED_SECONDS:
+            return  # nothing has landed yet, or automation is about to bring it
         nouns = missed(facts, acting)
-        if nouns and facts.lag_seconds and facts.lag_seconds < SETTLED_SECONDS:
-            return
         with self._lock:
             self.returns.owed[location] = [name for name in self.returns.owed[location] if name != workload.name]
         if not nouns:

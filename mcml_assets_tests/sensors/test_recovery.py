@@ -131,6 +131,17 @@ def test_an_evacuated_primary_is_left_alone(outage: Outage):
     assert "evacuated" in outage.tower.last_skip["recovery"]
 
 
+def test_a_platform_that_fills_itself_is_left_to_automation(tmp_path: Path):
+    """Before anything landed, and right after, nobody has missed anything: no run is requested twice."""
+    workload = example_workloads([SHOP])[0]
+    stage = Stage(tmp_path, [workload])
+    tower = Tower(stage, build_recovery(lambda: [workload]))
+    assert [tower.tick("recovery") for _ in range(CATCH_UP_CHECKS + 2)] == [[]] * (CATCH_UP_CHECKS + 2)
+    stage.land(workload, Acting(A, 1), b"batch 0")
+    stage.copy(workload, Acting(A, 1), "landing", "raw_data", [A])
+    assert [tower.tick("recovery") for _ in range(3)] == [[]] * 3
+
+
 def test_flapping_every_few_seconds_causes_nothing(outage: Outage):
     """A location that answers and vanishes in turn is neither caught up with nor given work."""
     requests: list[tuple[str, list[str]]] = []

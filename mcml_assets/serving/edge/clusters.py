@@ -12,10 +12,11 @@ CONNECT_TIMEOUT = "0.25s"
 MAX_CONNECTIONS = 1024
 MAX_PENDING = 256
 MAX_REQUESTS = 1024
-# Every request may be asked once more elsewhere at the same time, and none twice: a location that dies under full load
-# strands all that it was asked, and more than that would be a storm.
-RETRY_BUDGET_PERCENT = 100.0
-MIN_RETRIES = 64
+# Retries and hedges under way, as a share of the requests under way, and how many there may always be. A location that
+# dies strands what it was asked in some milliseconds, which the second covers. The first bounds what a hedge adds where
+# all locations are merely slow: at 100 % two overloaded servers were asked everything twice, and stopped answering.
+RETRY_BUDGET_PERCENT = 20.0
+MIN_RETRIES = 32
 EJECT_AFTER = 5
 EJECTED_SECONDS = 5
 SLOW_START_SECONDS = 2

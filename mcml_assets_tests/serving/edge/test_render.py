@@ -167,7 +167,7 @@ def test_retries_are_bounded_and_a_failing_location_is_ejected() -> None:
     (several,) = resources(edge_files(FOLDER, [route()], addresses(1, 2, 3)), "clusters.json")
     (lone,) = resources(edge_files(FOLDER, [route(places=PLACES[:1])], addresses(1)), "clusters.json")
     (thresholds,) = several["circuit_breakers"]["thresholds"]
-    assert thresholds["retry_budget"] == {"budget_percent": {"value": 100.0}, "min_retry_concurrency": 64}
+    assert thresholds["retry_budget"] == {"budget_percent": {"value": 20.0}, "min_retry_concurrency": 32}
     assert thresholds["max_requests"] > thresholds["max_pending_requests"] > 0
     assert several["outlier_detection"]["max_ejection_percent"] == 50
     assert "outlier_detection" not in lone

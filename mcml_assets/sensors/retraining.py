@@ -1,9 +1,10 @@
 """`retraining`: drift past the second threshold at the acting location asks for a training run, once for each reference.
 
 The reference is what the served model learnt from, stored with it; a new model brings a new one. The candidate still has
-to pass the quality gate.
+to pass the quality gate. A model that learnt from the very rows that drifted is not trained again: it would only bring the
+same model, and with it a new reference, without end.
 
-Bound: one run for each workload, jurisdiction and served model.
+Bound: one run for each workload, jurisdiction and published features.
 """
 
 import json
@@ -15,6 +16,7 @@ import dagster as dg
 
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.workload import Workload
+from mcml_assets.failover.takeover import originals
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.check_results import FailedCheck, new_failed_checks
 from mcml_assets.sensors.failures import Seen
@@ -85,9 +87,10 @@ def _request(workload: Workload, failed: FailedCheck, stores: CloudStores, asked
     key = f"{workload.name}/{jurisdiction}"
     try:
         acts = stores.acting(workload, jurisdiction).location == failed.partition
+        learnt = _learnt_from_newest(workload, failed.partition, stores)
     except McmlError:
-        return None  # who acts cannot be told: the next landing's check asks again
-    if not acts or asked.references.get(key) == reference:
+        return None  # who acts, or what is there, cannot be told: the next landing's check asks again
+    if not acts or learnt or asked.references.get(key) == reference:
         return None
     asked.references[key] = reference
     return dg.RunRequest(
@@ -96,6 +99,13 @@ def _request(workload: Workload, failed: FailedCheck, stores: CloudStores, asked
         asset_selection=[dg.AssetKey([workload.name, "training_run"])],
         tags={RETRAINING_TAG: reference},
     )
+
+
+def _learnt_from_newest(workload: Workload, location: str, stores: CloudStores) -> bool:
+    """Whether the newest model trained there was made of the newest features; True where there are none."""
+    features = stores.snapshots(workload, location, "feature_snapshot").current_pointer()
+    trained = originals(workload, location, "training_run", stores.snapshots).current()
+    return features is None or (trained is not None and trained.parents.get("feature_snapshot") == features.snapshot_id)
 
 
 def _told(failed: FailedCheck, jurisdiction: str) -> dg.AssetObservation:

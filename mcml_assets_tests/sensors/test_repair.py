@@ -16,6 +16,7 @@ from mcml_assets.sensors.check_results import FailedCheck
 from mcml_assets.sensors.repair import build_repair, not_to_repair
 from mcml_assets.sensors.retraining import build_retraining
 from mcml_assets_tests.assets.conftest import Bench, bench, checks_of
+from mcml_assets_tests.snapshots.committing import commit
 
 __all__ = ["bench"]
 
@@ -150,11 +151,37 @@ class Drift:
         )  # fmt: skip
 
 
+def publish_features(shop: Bench, content: str) -> None:
+    folder = shop.settings.home / "scratch"
+    folder.mkdir(exist_ok=True)
+    features = shop.stores.snapshots(shop.workload, PRIMARY, "feature_snapshot")
+    commit(features, {"features": content.encode()}, folder, parents={"raw_data": "r"})
+
+
+def test_a_model_that_learnt_from_the_drifted_rows_is_not_trained_again(shop: Bench):
+    """However often new models drift from the same newest features: what they learnt from already is no reason to train."""
+    drift = Drift(shop)
+    sensor = Sensor(build_retraining(lambda: [shop.workload]), shop)
+    sensor.tick()
+    publish_features(shop, "features-1")
+    newest = shop.current(PRIMARY, "feature_snapshot") or ""
+    training_run = shop.stores.snapshots(shop.workload, PRIMARY, "training_run")
+    commit(training_run, {"model": b"2"}, shop.settings.home / "scratch", parents={"feature_snapshot": newest})
+    for number in range(4):
+        drift.model = f"model-{number}"
+        drift.find(PRIMARY)
+        assert sensor.tick() == []
+    publish_features(shop, "features-2")
+    drift.find(PRIMARY)
+    assert len(sensor.tick()) == 1
+
+
 def test_drift_asks_for_training_once_for_each_reference(shop: Bench):
     """Past the second threshold, at the acting location: one run; the next model's drift asks again; a warning never."""
     drift = Drift(shop)
     sensor = Sensor(build_retraining(lambda: [shop.workload]), shop)
     sensor.tick()
+    publish_features(shop, "features-1")
     drift.find(WARM)
     assert sensor.tick() == []
     drift.find(PRIMARY)

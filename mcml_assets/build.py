@@ -35,11 +35,11 @@ from mcml_assets.configuration.workload import find_workload_files, load_workloa
 from mcml_assets.declaration import GRAIN_TAG
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Workload
-from mcml_assets.jobs import collection, integrity_scrub
+from mcml_assets.jobs import collection, integrity_scrub, replication_lag
 from mcml_assets.resources.alerts import Alerts
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.schedules import daily_collection, daily_scrub
+from mcml_assets.schedules import daily_collection, daily_scrub, lag_watch
 from mcml_assets.sensors.alerting import alerting
 from mcml_assets.sensors.endpoint_health import endpoint_health
 from mcml_assets.sensors.failover import build_failover
@@ -56,7 +56,10 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
         load_workload_definitions(settings),
         build_resources(settings),
         dg.Definitions(sensors=[*_automation_sensors(), alerting, endpoint_health, *build_failover_sensors(settings)]),
-        dg.Definitions(jobs=[integrity_scrub, collection], schedules=[daily_scrub, daily_collection]),
+        dg.Definitions(
+            jobs=[integrity_scrub, collection, replication_lag],
+            schedules=[daily_scrub, daily_collection, lag_watch],
+        ),
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import dagster as dg
 
 from mcml_assets.asset_checks.integrity import integrity_report
+from mcml_assets.asset_checks.replication_lag import CHECK as LAG_CHECK
+from mcml_assets.asset_checks.replication_lag import ORIGINS, lag_result
 from mcml_assets.configuration.settings import DEFS
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError
@@ -57,6 +59,30 @@ def collect_locations(context: dg.OpExecutionContext, stores: CloudStores, endpo
         raise dg.Failure("nothing was removed where it was not safe:\n" + "\n".join(problems), allow_retries=False)
 
 
+@dg.op(out={}, description="Tells for how long each location has lacked the newest snapshots, and reports `replication_lag`.")
+def measure_lags(context: dg.OpExecutionContext, stores: CloudStores) -> Iterator[dg.AssetCheckEvaluation]:
+    """Of every location that published once: one that never did is missing, and does not lag.
+
+    Without this a location that is never reached again would keep the result of its last copy, which was in time.
+    """
+    for workload, location in _placed(stores):
+        for noun in ORIGINS:
+            key = asset_key(workload, noun)
+            if location not in context.instance.get_materialized_partitions(key):
+                continue
+            found = lag_result(workload, stores, location, noun)
+            context.log.info("%s/%s in %s: %s", workload.name, noun, location, found.description)
+            yield dg.AssetCheckEvaluation(
+                asset_key=key,
+                check_name=LAG_CHECK,
+                passed=found.passed,
+                severity=found.severity,
+                description=found.description,
+                metadata=found.metadata,
+                partition=location,
+            )
+
+
 @dg.job(description="Compares stored bytes with their digests, so that decay is found before a copy is needed.")
 def integrity_scrub() -> None:
     """One op over all locations: its cost is reading, and a run for each would cost more than that."""
@@ -67,6 +93,12 @@ def integrity_scrub() -> None:
 def collection() -> None:
     """One op over all locations."""
     collect_locations()
+
+
+@dg.job(description="Measures every location's replication lag against the workload's RPO.")
+def replication_lag() -> None:
+    """One op over all locations: it reads pointers only."""
+    measure_lags()
 
 
 def scrub_location(

@@ -1,8 +1,8 @@
-"""When the care of what is stored runs: once a day each, at hours apart. What the jobs do is in `jobs.py`."""
+"""When the care of what is stored runs, daily at hours apart, and when lags are measured. What jobs do is in `jobs.py`."""
 
 import dagster as dg
 
-from mcml_assets.jobs import collection, integrity_scrub
+from mcml_assets.jobs import collection, integrity_scrub, replication_lag
 
 daily_scrub = dg.ScheduleDefinition(
     name="integrity_scrub_daily",
@@ -21,4 +21,13 @@ daily_collection = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Removes snapshots past their retention, and files that no snapshot needs.",
+)
+
+lag_watch = dg.ScheduleDefinition(
+    name="replication_lag_watch",
+    job=replication_lag,
+    cron_schedule="*/15 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Measures replication lags, also of locations that nothing reaches any more.",
 )

@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from mcml_assets import jobs
+from mcml_assets.asset_checks import replication_lag as lag_check
 from mcml_assets.domain.workload import Workload
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.schedules import daily_collection, daily_scrub
@@ -125,3 +126,22 @@ def test_the_schedules_run_by_themselves():
     assert daily_scrub.default_status == daily_collection.default_status == dg.DefaultScheduleStatus.RUNNING
     hours = [str(schedule.cron_schedule).split()[1] for schedule in (daily_scrub, daily_collection)]
     assert hours == sorted(hours)
+
+
+def test_lags_are_measured_also_where_nothing_arrives_any_more(shop: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A standby that keeps lacking a landing comes to fail `replication_lag`, without a run of its own; the others pass."""
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> "Later":
+            return cls.fromisoformat((datetime.now(UTC) + timedelta(hours=2)).isoformat())
+
+    assert shop.run("EU", "landing").success
+    assert shop.run(PRIMARY, "raw_data").success
+    assert run(shop, jobs.replication_lag).success
+    assert shop.recorded("raw_data", "replication_lag") == {PRIMARY: True, WARM: True}
+    monkeypatch.setattr(lag_check, "datetime", Later)
+    result = run(shop, jobs.replication_lag)
+    assert result.success
+    assert shop.recorded("raw_data", "replication_lag") == {PRIMARY: True, WARM: False}
+    assert shop.recorded("model", "replication_lag") == {}

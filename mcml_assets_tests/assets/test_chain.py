@@ -27,13 +27,21 @@ def test_every_location_ends_with_the_same_snapshots(retail: Bench) -> None:
         result = retail.run(location, "raw_data", "feature_snapshot")
         assert result.success, failure_of(result)
         checks = checks_of(result)
-        assert {"contract", "integrity", "parity", "drift", "no_negative_baskets"} <= checks.keys()
+        assert {
+            "contract",
+            "integrity",
+            "parity",
+            "online_parity",
+            "replication_lag",
+            "drift",
+            "no_negative_baskets",
+        } <= checks.keys()
         assert all(checks.values()), checks
     assert retail.run("EU", "training_run").success
     for location in (PRIMARY, WARM, COLD):
         result = retail.run(location, "model")
         assert result.success, failure_of(result)
-        assert checks_of(result) == {"integrity": True, "parity": True}
+        assert checks_of(result) == {"integrity": True, "parity": True, "replication_lag": True}
     for noun in ("raw_data", "feature_snapshot", "model"):
         assert len({retail.current(location, noun) for location in (PRIMARY, WARM, COLD)}) == 1
     cold = retail.stores.snapshots(retail.workload, COLD, "feature_snapshot").current()

@@ -4,7 +4,7 @@ import json
 import sys
 from time import perf_counter
 
-import datacompy
+import datacompy  # pyright: ignore[reportMissingImports] - in the environment of the peers only
 import pandas as pd
 import pyarrow.parquet as pq
 

@@ -35,9 +35,11 @@ emulators: build/emulators/.installed ## Install the clouds' emulators for PROFI
 dev: install $(if $(filter emulated,$(PROFILE)),emulators) ## Start the Dagster UI, the local clouds, the endpoints and the edge; Ctrl-C ends all of it
 	@MCML_PROFILE=$(PROFILE) exec $(BIN)/mcml dev
 
+# What starts servers runs by itself: two at once would look for the same free ports.
 test: install emulators ## Run every check and test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not live" -n 2
+	$(BIN)/python -m pytest -m live
 
 check: install ## Lint, format, types and layers
 	$(BIN)/ruff check .

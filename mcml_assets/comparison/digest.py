@@ -61,7 +61,7 @@ def digest_files(files: Sequence[Path]) -> TableDigest:
     schema = _read(files[0], lambda file: file.schema_arrow)
     for path in files[1:]:
         _check_schema(files[0], schema, path, _read(path, lambda file: file.schema_arrow))
-    return digest_batches(schema, _ahead(batch for path in files for batch in _batches(path)))
+    return digest_batches(schema, _ahead(batch for path in files for batch in decoded_batches(path)))
 
 
 def digest_table(table: pa.Table) -> TableDigest:
@@ -103,7 +103,8 @@ def digest_batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Tabl
     )
 
 
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+def decoded_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of one file as they are digested, in bounded memory. Raises `CorruptSnapshot` when it cannot be read."""
     file = _read(path, lambda file: file)
     repeating = [
         file.schema_arrow.names[index]

@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks bench-failover bench-register bench-replication simulate study-drift lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-register bench-replication simulate study-drift lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ simulate: install ## Simulate the register in SCHEDULES bad days and check every
 
 study-drift: install ## Replay a real year for deploy/docs/drift.md; takes minutes
 	$(BIN)/python -m mcml_assets_tests.studies.drift_page
+
+bench-serving: install ## Measure the edge beside Envoy and HAProxy, and what is lost while endpoints fail; writes build/bench/serving.json
+	$(BIN)/python -m mcml_assets_tests.benchmarks.serving
 
 lock: install ## Resolve requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade --group dev pyproject.toml --output-file requirements.lock

@@ -108,9 +108,9 @@ def test_an_unreadable_plan_is_told_and_can_be_replaced(settings: Settings, dama
     assert list(store.list("")) == []
 
 
-def production(tmp_path: Path, faults_allowed: bool = False) -> Settings:
+def production(tmp_path: Path) -> Settings:
     topology = tmp_path / "production.yaml"
-    return Settings(home=tmp_path / "home", profile="local", topology=topology, faults_allowed=faults_allowed)
+    return Settings(home=tmp_path / "home", profile="local", topology=topology)
 
 
 def test_production_does_not_obey_a_plan_that_lies_about(settings: Settings, tmp_path: Path):

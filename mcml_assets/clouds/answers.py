@@ -41,9 +41,10 @@ EXPLAINED = {
 }
 
 
-def answered_error(location: str, key: str, status: int, code: str) -> McmlError:
+def answered_error(location: str, key: str, status: int, code: str, region: str | None = None) -> McmlError:
     """The error for an answer of `status` with the service's own error `code`, which may be empty.
 
+    `region` is the other one that the service says the bucket is in, None where it says nothing of that.
     A status of 5xx is what was left after the client's own retries, so it is an outage; only an answer that says
     "slower" is worth a retry in place.
     """
@@ -59,9 +60,10 @@ def answered_error(location: str, key: str, status: int, code: str) -> McmlError
     if code in WRONG_CLOCK:
         # No other cloud would take this clock's signatures either.
         return ConfigurationError(f"{location}: {said}: this machine's clock is wrong; set it, for instance by NTP")
-    if code in WRONG_REGION or status in (301, 307, 308):
+    if region is not None or code in WRONG_REGION or status in (301, 307, 308):
+        where = f"in {region}" if region else "in another region"
         return ConfigurationError(
-            f"{location}: {said}: the bucket is in another region; name that region, or correct `bucket` or `endpoint`"
+            f"{location}: {said}: the bucket is {where}; name that region, or correct `bucket` or `endpoint`"
         )
     if status in (401, 403) or code in REJECTED:
         return CredentialsRejected(location, f"{said}: {_credentials_remedy(status, code)}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.exceptions import BaseError, UnauthenticatedError
 
-from mcml_assets.clouds.answers import answered_error, missing_bucket_error, unreachable_error
+from mcml_assets.clouds.answers import WRONG_REGION, answered_error, missing_bucket_error, unreachable_error
 from mcml_assets.clouds.capabilities import upload_limits
 from mcml_assets.clouds.chunks import Source, beginning, drained, file_chunks
 from mcml_assets.clouds.interfaces import ObjectMeta
@@ -100,6 +100,10 @@ class RemoteStore(ObstoreStore):
             with self.translated(""):
                 next(iter(obstore.list(self.client, "none", chunk_size=1)), None)
 
+    def other_region(self, answer: str) -> str | None:
+        """The region that the bucket is in, when `answer` is due to its being in another one than the topology says."""
+        return None
+
     @contextmanager
     def translated(self, key: str) -> Iterator[None]:
         """Turn obstore's errors about `key` into the platform's, without the text of the service's answer."""
@@ -119,7 +123,7 @@ class RemoteStore(ObstoreStore):
         if status is None and isinstance(error, UnauthenticatedError):
             return CredentialsRejected(self.location, "its credentials could not be renewed; log in again, or renew them")
         if status is None and REDIRECTED in text:
-            return answered_error(self.location, key, 301, "")
+            return answered_error(self.location, key, 301, "", self.other_region(text))
         if status is None:
             reason = REASON.search(text)
             return unreachable_error(self.location, key, reason[1] or reason[2] if reason else type(error).__name__)
@@ -130,4 +134,7 @@ class RemoteStore(ObstoreStore):
             if isinstance(error, FileNotFoundError):
                 return ObjectNotFound(f"{self.location} has no object {key!r}")
             return missing_bucket_error(self.location, self._bucket)
-        return answered_error(self.location, key, int(status[1]), code[1] if code else "")
+        # To a HEAD, which has no body, S3 says no more than that the request is bad.
+        misplaced = code[1] in WRONG_REGION if code else status[1] == "400"
+        elsewhere = self.other_region(text) if misplaced else None
+        return answered_error(self.location, key, int(status[1]), code[1] if code else "", elsewhere)

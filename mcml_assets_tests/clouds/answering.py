@@ -16,13 +16,14 @@ from mcml_assets.domain.topology import StoreKind
 
 @dataclass
 class Service:
-    """The service's address, its answer, and what it was asked: method, path, headers, body."""
+    """The service's address, its answer with further `headers`, and what it was asked: method, path, headers, body."""
 
     kind: StoreKind
     url: str = ""
     status: int = 200
     code: str = ""
     delay: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
     def body(self) -> bytes:
@@ -52,6 +53,8 @@ def answering(kind: StoreKind, port: int) -> Iterator[Service]:
             self.send_header("content-length", str(len(body)))
             self.send_header("content-type", "application/json" if kind == "gcs" else "application/xml")
             self.send_header("etag", '"1"')
+            for name, value in service.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)

@@ -6,6 +6,9 @@ list. `deploy/docs/limitations.md` is made from it.
 
 from dataclasses import dataclass
 
+from mcml_assets.clouds.capabilities import MIB
+from mcml_assets.clouds.part_sizes import SINGLE_PUT_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class Limitation:
@@ -37,7 +40,8 @@ LIMITATIONS = (
         "test_large_writers_of_one_key_do_not_mix",
         emulator=False,
         reason="when a blob is committed, Azure discards the blocks of every other upload of it, which then fails "
-        "(InvalidBlockList)",
+        f"(InvalidBlockList); this concerns blobs above {SINGLE_PUT_BYTES // MIB} MiB, as smaller ones are written by one "
+        "request and have no blocks",
         consequence="such an upload raises TransientError and is run again; the committed blob is whole all the same",
         source="https://learn.microsoft.com/rest/api/storageservices/put-block-list",
     ),

@@ -151,6 +151,22 @@ def test_a_refusal_is_told_by_what_mends_it(
         assert len(service.requests) <= 24
 
 
+@pytest.mark.parametrize("operation", ["get", "head", "list", "put", "put a stream"])
+@pytest.mark.parametrize(("status", "code"), [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed"), (400, "")])
+def test_the_region_that_a_bucket_is_in_is_named(status: int, code: str, operation: str, monkeypatch: pytest.MonkeyPatch):
+    """Whoever names the wrong region of an S3 bucket reads the right one, which S3 tells in a header."""
+    with answering("s3", three_free_ports()) as service:
+        service.status, service.code, service.headers = status, code, {"x-amz-bucket-region": "eu-west-1"}
+        place = anonymous_location("s3", service.url, monkeypatch.setenv)
+        error = told(place, operation)
+        assert type(error) is ConfigurationError
+        assert "the bucket is in eu-west-1; name that region" in str(error)
+        # What cannot be the name of a region, or is the location's own, is not passed on.
+        for named in (place.region, f"<b>{SECRET}", ""):
+            service.headers = {"x-amz-bucket-region": named}
+            assert "the bucket is in eu" not in str(told(place, operation))
+
+
 def test_wrong_credentials_are_rejected_here_and_nowhere_else(remote_location: Location, monkeypatch: pytest.MonkeyPatch):
     """Credentials that a cloud does not know make this location unavailable to us: another cloud can take over."""
     for operation in ("get", "list", "put", "put_if_match", "delete"):

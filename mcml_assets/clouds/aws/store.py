@@ -1,5 +1,6 @@
 """A bucket of Amazon S3. Imports obstore: import this module only where a store is opened."""
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
 
 
+NAME = re.compile(r"[a-z0-9-]{1,32}")
+# In the refusal of a signature for the wrong region; a redirect names it in a header only, which obstore does not show.
+REGION = re.compile(f"<Region>({NAME.pattern})</Region>")
+
+
 class S3Store(RemoteStore):
     """An `ObjectStore` in an S3 bucket.
 
@@ -22,6 +28,30 @@ class S3Store(RemoteStore):
 
     def __init__(self, location: Location) -> None:
         super().__init__(location, partial(_client, location))
+        self._place = location
+
+    def other_region(self, answer: str) -> str | None:
+        """The region that S3 says the bucket is in, in this very answer or when asked; None for the location's own."""
+        named = REGION.search(answer)
+        region = named[1] if named else _region_of(self._place)
+        return region if region != self._place.region else None
+
+
+def service_address(location: Location) -> str:
+    """Where the location's S3 answers."""
+    return location.store.endpoint or f"https://s3.{location.region}.amazonaws.com"
+
+
+def _region_of(location: Location) -> str | None:
+    """The bucket's region, which S3 tells in a header to anybody, also with a refusal; None where it does not."""
+    import httpx  # noqa: PLC0415 - only a mistake in the topology pays for it
+
+    try:
+        headers = httpx.head(f"{service_address(location)}/{location.bucket}", timeout=5).headers
+    except httpx.HTTPError:
+        return None
+    told = NAME.fullmatch(headers.get("x-amz-bucket-region", ""))
+    return told[0] if told else None
 
 
 def _client(location: Location) -> "Client":
@@ -29,7 +59,7 @@ def _client(location: Location) -> "Client":
     # must not redirect all locations at once.
     return S3Client(
         location.bucket,
-        aws_endpoint_url_s3=location.store.endpoint or f"https://s3.{location.region}.amazonaws.com",
+        aws_endpoint_url_s3=service_address(location),
         region=location.region,
         virtual_hosted_style_request=False,
         disable_bulk_delete=True,  # one object at a time is deleted, and every S3 knows that request

@@ -20,6 +20,7 @@ def asset_key(workload: Workload, noun: str) -> dg.AssetKey:
 
 
 GRAIN_TAG = "mcml/grain"
+DATA_VERSION_TAG = "dagster/data_version"
 BY_JURISDICTION = ("landing", "training_run", "traffic_route")
 
 

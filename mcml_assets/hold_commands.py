@@ -72,7 +72,7 @@ def release(workload: WorkloadName, noun: Noun, snapshot: SnapshotId, location: 
     from mcml_assets.snapshots.holds import release_hold  # noqa: PLC0415 - opens object stores
 
     def let_go(store: "SnapshotStore") -> "list[Hold]":
-        return [release_hold(store, found) for found in _beginning_with(snapshot, store.held_snapshots())]
+        return [release_hold(store, found) for found in beginning_with(snapshot, store.held_snapshots())]
 
     nothing = f"no location has a hold on snapshot {snapshot} of {workload}/{noun}"
     _everywhere([(workload, noun)], location, let_go, json_, nothing)
@@ -119,19 +119,25 @@ def _stores(name: str, noun: str, location: str | None) -> "Iterator[SnapshotSto
 
     settings = Settings()
     workload = workload_named(name, read_platform(settings)[0])
-    if noun not in SNAPSHOT_NOUNS:
-        raise ConfigurationError(f"{noun!r} is no asset that has snapshots{did_you_mean(noun, SNAPSHOT_NOUNS)}")
+    check_noun(noun)
     for placed in [workload.placed(location)] if location else workload.locations:
         yield SnapshotStore(open_store(placed.location, settings), name, noun)
 
 
+def check_noun(noun: str) -> None:
+    """Raise `ConfigurationError`, naming the nearest, for what is no asset that has snapshots."""
+    if noun not in SNAPSHOT_NOUNS:
+        raise ConfigurationError(f"{noun!r} is no asset that has snapshots{did_you_mean(noun, SNAPSHOT_NOUNS)}")
+
+
 def _stored_id(store: "SnapshotStore", beginning: str) -> str | None:
     """The stored snapshot whose id begins so. Raises `ConfigurationError` where it could be several."""
-    found = _beginning_with(beginning, store.stored_snapshots())
+    found = beginning_with(beginning, store.stored_snapshots())
     return found[0] if found else None
 
 
-def _beginning_with(beginning: str, snapshot_ids: Sequence[str]) -> list[str]:
+def beginning_with(beginning: str, snapshot_ids: Sequence[str]) -> list[str]:
+    """The ids that begin so, at most one. Raises `ConfigurationError` for a beginning that could mean several."""
     found = [snapshot_id for snapshot_id in snapshot_ids if snapshot_id.startswith(beginning)]
     if len(beginning) < 12 or len(found) > 1:
         raise ConfigurationError(f"{beginning!r} is too short to name one snapshot; give at least 12 digits of its id")

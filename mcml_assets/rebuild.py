@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from mcml_assets.declaration import asset_key, snapshot_metadata
+from mcml_assets.declaration import DATA_VERSION_TAG, asset_key, snapshot_metadata
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.snapshot import Manifest
@@ -24,7 +24,6 @@ from mcml_assets.serving.manifest import endpoint_name
 from mcml_assets.serving.routes import read_route
 from mcml_assets.snapshots.store import SnapshotStore
 
-DATA_VERSION_TAG = "dagster/data_version"
 BY_LOCATION = ("raw_data", "feature_snapshot", "model")
 ORIGINAL_OF = {"raw_data": "landing", "model": "training_run"}
 PROVED_BY_COMMIT = {"landing": "contract", "training_run": "quality"}

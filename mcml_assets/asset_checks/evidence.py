@@ -12,7 +12,7 @@ import dagster as dg
 
 from mcml_assets.asset_checks.partitioned import partitioned_check
 from mcml_assets.asset_checks.verdict import unreadable
-from mcml_assets.declaration import asset_key
+from mcml_assets.declaration import DATA_VERSION_TAG, asset_key
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import Workload
@@ -23,7 +23,6 @@ CHECK = "evidence"
 HISTORY = 25  # how many results of one check and partition are looked through for the one about a snapshot
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 2.0
-DATA_VERSION = "dagster/data_version"
 MARKS = {"passed": "✓", "failed": "✗", "missing": "?", "running": "…"}
 
 
@@ -141,7 +140,7 @@ def _about(instance: dg.DagsterInstance, required: Required, evaluation: dg.Asse
         dg.AssetRecordsFilter(required.key.asset_key, storage_ids=[target.storage_id]), limit=1
     ).records
     tags: Mapping[str, Any] = (found[0].asset_materialization.tags or {}) if found and found[0].asset_materialization else {}
-    return tags.get(DATA_VERSION) == required.snapshot
+    return tags.get(DATA_VERSION_TAG) == required.snapshot
 
 
 def _result(location: str, model: Manifest, found: Sequence[Found]) -> dg.AssetCheckResult:

@@ -241,15 +241,18 @@ class SnapshotStore:
                 self._download(file, fetched[file.path])
         return fetched
 
-    def verify(self, manifest: Manifest) -> tuple[Mismatch, ...]:
-        """Read all stored bytes of a snapshot and return the files that are not what the manifest promises."""
+    def verify(self, manifest: Manifest, tick: Callable[[], object] = lambda: None) -> tuple[Mismatch, ...]:
+        """Read all stored bytes of a snapshot and return the files that are not what the manifest promises.
+
+        `tick` is called every second.
+        """
         found: dict[str, str | None] = {}
 
         def read(file: SnapshotFile) -> None:
             found[file.digest] = self.blobs.stored_digest(file)
 
         unique = {file.digest: file for file in manifest.files}
-        run_all(read, unique.values(), concurrency=DEFAULT_LIMITS.concurrency)
+        run_all(read, unique.values(), concurrency=DEFAULT_LIMITS.concurrency, tick=tick)
         return tuple(
             Mismatch(self.location, file.path, file.digest, found[file.digest])
             for file in manifest.files

@@ -6,7 +6,7 @@ One location that does not answer keeps no other from its turn. Which files are 
 
 from collections.abc import Generator, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -20,8 +20,10 @@ from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import Workload
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.snapshots.retention import Collected, collect
-from mcml_assets.snapshots.scrub import ScrubReport, scrub
+
+if TYPE_CHECKING:
+    from mcml_assets.snapshots.retention import Collected
+    from mcml_assets.snapshots.scrub import ScrubReport
 
 CHECK = "integrity"
 CHECKED = ("raw_data", "feature_snapshot", "model")
@@ -105,6 +107,8 @@ def scrub_location(
     context: dg.OpExecutionContext, stores: CloudStores, workload: Workload, location: str
 ) -> Generator[dg.AssetCheckEvaluation, None, list[str]]:
     """Scrub one workload in one location, yield its checks, and return what is corrupt but in no current snapshot."""
+    from mcml_assets.snapshots.scrub import scrub  # noqa: PLC0415 - only when the job runs
+
     manifests: dict[str, Manifest] = {}
     try:
         for noun in CHECKED:
@@ -139,7 +143,7 @@ def _judge(
     noun: str,
     location: str,
     manifest: Manifest,
-    report: ScrubReport,
+    report: "ScrubReport",
 ) -> dg.AssetCheckEvaluation:
     findings = [str(finding) for finding in report.findings if finding.digest in manifest.needs]
     read_whole = False
@@ -181,7 +185,9 @@ def _result(
     )
 
 
-def _collect(stores: CloudStores, endpoints: Endpoints, workload: Workload, location: str) -> Collected:
+def _collect(stores: CloudStores, endpoints: Endpoints, workload: Workload, location: str) -> "Collected":
+    from mcml_assets.snapshots.retention import collect  # noqa: PLC0415 - only when the job runs
+
     return collect(
         stores.bucket(location),
         workload.name,

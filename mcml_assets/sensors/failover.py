@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -23,14 +24,16 @@ from mcml_assets.domain.acting import FIRST_EPOCH, Acting, initial_acting
 from mcml_assets.domain.errors import McmlError, StaleEpoch
 from mcml_assets.domain.failover import Cause, Decision, Health, RequestedRun, decide, needed_runs
 from mcml_assets.domain.workload import Workload
-from mcml_assets.failover.control import Control
-from mcml_assets.failover.facts import Landed
-from mcml_assets.failover.probing import Probe
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.cursor import Cursor, Known
 from mcml_assets.sensors.decisions import takeover_runs, told, told_change
 from mcml_assets.sensors.failures import RunFailure, new_failures
+
+if TYPE_CHECKING:
+    from mcml_assets.failover.control import Control
+    from mcml_assets.failover.facts import Landed
+    from mcml_assets.failover.probing import Probe
 
 INTERVAL_SECONDS = 5
 FRESH_SECONDS = 120.0
@@ -72,8 +75,10 @@ def build_failover(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDefi
     return failover
 
 
-def control_of(stores: CloudStores, endpoints: Endpoints) -> Control:
+def control_of(stores: CloudStores, endpoints: Endpoints) -> "Control":
     """What failing over needs, from the resources of a tick."""
+    # A run loads this module as well, and probes nobody.
+    from mcml_assets.failover.control import Control  # noqa: PLC0415 - only ticks need it
     from mcml_assets.failover.probing import shared_prober  # noqa: PLC0415 - opens object stores
     from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - only who asks endpoints
 
@@ -109,7 +114,7 @@ class Tick:
 
     def __init__(
         self,
-        control: Control,
+        control: "Control",
         workloads: Sequence[Workload],
         instance: dg.DagsterInstance,
         cursor: Cursor,
@@ -228,8 +233,10 @@ class Tick:
         outcome.requests += takeover_runs(concern.workload, concern.jurisdiction, acting, decision.runs)
         return Known.of(acting, acting.epoch)
 
-    def _landed(self, concern: Concern, known: Known) -> Landed | None:
+    def _landed(self, concern: Concern, known: Known) -> "Landed | None":
         """The newest snapshot that Dagster saw land; asked only when the acting location cannot be."""
+        from mcml_assets.failover.facts import Landed  # noqa: PLC0415 - only in an outage
+
         if self._is_up(known.location):
             return None
         key, storage = asset_key(concern.workload, "landing"), self.instance.event_log_storage

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -22,13 +23,15 @@ from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.failover import Cause, Decision, Health, LocationFacts, RequestedRun, Situation, decide
 from mcml_assets.domain.recovery import Watch, observed
 from mcml_assets.domain.workload import Failback, Placement, Workload
-from mcml_assets.failover.control import Control
-from mcml_assets.failover.probing import Probe
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.decisions import requested_run, told
 from mcml_assets.sensors.failover import CONCURRENCY, Outcome, control_of
 from mcml_assets.sensors.failures import PARTITION_TAG
+
+if TYPE_CHECKING:
+    from mcml_assets.failover.control import Control
+    from mcml_assets.failover.probing import Probe
 
 INTERVAL_SECONDS = 5
 SETTLED_SECONDS = 30.0
@@ -107,7 +110,7 @@ class RecoveryTick:
 
     def __init__(
         self,
-        control: Control,
+        control: "Control",
         workloads: Sequence[Workload],
         instance: dg.DagsterInstance,
         returns: Returns,

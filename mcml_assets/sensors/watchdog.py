@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 import dagster as dg
-import psutil
 
 from mcml_assets.sensors.failures import OVERLAP, PARTITION_TAG, READ_AT_ONCE, Seen
 
@@ -111,6 +110,8 @@ def _is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 def _lives(pid: int, reported_at: float) -> bool:
     """Whether the process that reported itself at this time lives, and not a later one with its id."""
+    import psutil  # noqa: PLC0415 - only where a run may be lost
+
     try:
         process = psutil.Process(pid)
         return process.create_time() <= reported_at + 1 and process.status() != psutil.STATUS_ZOMBIE

@@ -2,7 +2,7 @@
 
 The reference is what the served model learnt from, stored with it; a new model brings a new one. The candidate still has
 to pass the quality gate. A model that learnt from the very rows that drifted is not trained again: it would only bring the
-same model, and with it a new reference, without end.
+same model, and with it a new reference, without end. Nor is one asked for while a training run is under way.
 
 Bound: one run for each workload, jurisdiction and published features.
 """
@@ -19,7 +19,8 @@ from mcml_assets.domain.workload import Workload
 from mcml_assets.failover.takeover import originals
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.check_results import FailedCheck, new_failed_checks
-from mcml_assets.sensors.failures import Seen
+from mcml_assets.sensors.failures import PARTITION_TAG, Seen
+from mcml_assets.sensors.recovery import UNFINISHED
 
 INTERVAL_SECONDS = 30
 WANTED: Mapping[str, tuple[str, ...]] = {"drift": ("feature_snapshot", "endpoint")}
@@ -68,7 +69,7 @@ def build_retraining(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDe
         requests: list[dg.RunRequest] = []
         events: list[dg.AssetObservation] = []
         for one in failed:
-            request = _request(by_name[one.workload], one, stores, asked)
+            request = _request(by_name[one.workload], one, stores, asked, context.instance)
             if request is not None:
                 requests.append(request)
                 events.append(_told(one, request.partition_key or ""))
@@ -78,7 +79,9 @@ def build_retraining(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDe
     return retraining
 
 
-def _request(workload: Workload, failed: FailedCheck, stores: CloudStores, asked: Asked) -> dg.RunRequest | None:
+def _request(
+    workload: Workload, failed: FailedCheck, stores: CloudStores, asked: Asked, instance: dg.DagsterInstance
+) -> dg.RunRequest | None:
     """The training run, if this drift is one of the acting location and its reference was not yet answered."""
     reference = failed.metadata.get("model")
     if failed.level != "ERROR" or not isinstance(reference, str):
@@ -90,7 +93,7 @@ def _request(workload: Workload, failed: FailedCheck, stores: CloudStores, asked
         learnt = _learnt_from_newest(workload, failed.partition, stores)
     except McmlError:
         return None  # who acts, or what is there, cannot be told: the next landing's check asks again
-    if not acts or learnt or asked.references.get(key) == reference:
+    if not acts or learnt or asked.references.get(key) == reference or _trains(instance, workload, jurisdiction):
         return None
     asked.references[key] = reference
     return dg.RunRequest(
@@ -99,6 +102,13 @@ def _request(workload: Workload, failed: FailedCheck, stores: CloudStores, asked
         asset_selection=[dg.AssetKey([workload.name, "training_run"])],
         tags={RETRAINING_TAG: reference},
     )
+
+
+def _trains(instance: dg.DagsterInstance, workload: Workload, jurisdiction: str) -> bool:
+    """Whether a training run is under way: new features cause one, and the check that saw them drift ends after that."""
+    key = dg.AssetKey([workload.name, "training_run"])
+    runs = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags={PARTITION_TAG: jurisdiction}))
+    return any(key in (run.asset_selection or ()) for run in runs)
 
 
 def _learnt_from_newest(workload: Workload, location: str, stores: CloudStores) -> bool:

@@ -198,3 +198,21 @@ def test_drift_asks_for_training_once_for_each_reference(shop: Bench):
     drift.severity = dg.AssetCheckSeverity.ERROR
     drift.find(PRIMARY)
     assert len(sensor.tick()) == 1
+
+
+def test_drift_asks_for_nothing_while_a_training_run_is_under_way(shop: Bench):
+    """New features are trained on at once, and seen to drift a moment later: one training run, not two; later drift asks."""
+    drift = Drift(shop)
+    sensor = Sensor(build_retraining(lambda: [shop.workload]), shop)
+    sensor.tick()
+    publish_features(shop, "features-1")
+    training = dg.DagsterRun(
+        "__ASSET_JOB", tags={"dagster/partition": "EU"}, status=dg.DagsterRunStatus.STARTED,
+        asset_selection=frozenset({shop.key("training_run")}),
+    )  # fmt: skip
+    shop.instance.add_run(training)
+    drift.find(PRIMARY)
+    assert sensor.tick() == []
+    shop.instance.report_run_failed(training)
+    drift.find(PRIMARY)
+    assert len(sensor.tick()) == 1

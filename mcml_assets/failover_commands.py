@@ -17,6 +17,7 @@ from rich.table import Table
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.failover import Cause
+from mcml_assets.domain.register import Evacuation
 from mcml_assets.domain.workload import Workload, workload_named
 from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
 
@@ -32,7 +33,8 @@ Why = Annotated[str, typer.Option(help="What for; kept with the change.")]
 PLAN_SHAPE = (
     "JSON: a list of {workload, jurisdiction, decision, cause, from, to, epoch, requested: [{partition, assets}], "
     "copied_bytes, cost, currency, seconds, residency, left_behind_snapshot, lag_seconds, reasons, "
-    "rejected: [{location, reason}]}; what is unknown is null."
+    "rejected: [{location, reason}], answered_by: [location], way_out}; what is unknown is null. "
+    "`answered_by` are the locations that answer callers meanwhile, `way_out` is what keeps work from moving that should."
 )
 
 
@@ -52,8 +54,7 @@ def failover(
     Refused to a location that is not lawful, up, ready and (without --accept-loss) up to date. Exits with 1 when nothing
     could be moved.
     """
-    from mcml_assets.failover import evacuations  # noqa: PLC0415 - opens object stores
-    from mcml_assets.failover.plans import plan  # noqa: PLC0415 - the same
+    from mcml_assets.failover.plans import plan  # noqa: PLC0415 - opens object stores
 
     try:
         control, workloads = _control()
@@ -64,10 +65,10 @@ def failover(
             wanted=to, accept_loss=accept_loss,
         )  # fmt: skip
         if made.decision.moves and not dry_run:
-            taken = (made.decision.before.location, chosen.name, jurisdiction)
-            evacuations.evacuate(control.settings, evacuations.Evacuation(*taken, getpass.getuser(), why, _now()))
+            taken = Evacuation(made.decision.before.location, False, getpass.getuser(), why, _now())
+            control.register.evacuate(chosen, jurisdiction, taken)
             if to is not None:
-                evacuations.give_back(control.settings, to, chosen.name, jurisdiction)
+                control.register.give_back(chosen, jurisdiction, to)
             control.carry_out(chosen, made.decision, getpass.getuser())
     except McmlError as error:
         fail(error)
@@ -79,15 +80,14 @@ def failback(workload: WorkloadName, jurisdiction: Jurisdiction, dry_run: DryRun
 
     Refused while the primary lacks anything. Exits with 1 when nothing could be moved.
     """
-    from mcml_assets.failover import evacuations  # noqa: PLC0415 - opens object stores
-    from mcml_assets.failover.plans import plan  # noqa: PLC0415 - the same
+    from mcml_assets.failover.plans import plan  # noqa: PLC0415 - opens object stores
 
     try:
         control, workloads = _control()
         chosen = workload_named(workload, workloads)
         primary = chosen.placement(jurisdiction).primary.key
         if not dry_run:
-            evacuations.give_back(control.settings, primary, chosen.name, jurisdiction)
+            control.register.give_back(chosen, jurisdiction, primary)
         made = plan(control, chosen, jurisdiction, Cause.FAILBACK, control.probes([chosen]), wanted=primary)
         if made.decision.moves and not dry_run:
             control.carry_out(chosen, made.decision, getpass.getuser())
@@ -106,31 +106,35 @@ def evacuate(
     """Move all work away from a location, and keep it away until `mcml evacuate --end`.
 
     Each workload that acts there moves as `mcml failover` would move it; what cannot move stays and is told, and the exit
-    code is 1.
+    code is 1. It is kept in the register of every workload that is placed there now: one that is placed there later is
+    not concerned.
     """
-    from mcml_assets.failover import evacuations  # noqa: PLC0415 - opens object stores
-    from mcml_assets.failover.plans import plan  # noqa: PLC0415 - the same
+    from mcml_assets.failover.plans import plan  # noqa: PLC0415 - opens object stores
 
     try:
         control, workloads = _control()
         key = control.topology.location(location).key
+        placed = [
+            (chosen, placement.jurisdiction)
+            for chosen in workloads
+            for placement in chosen.placements
+            if key in [there.key for there in placement.locations]
+        ]
         if end:
-            ended = evacuations.give_all_back(control.settings, key)
-            out.print(f"{key} may act again; {ended} evacuations of it ended.")
+            ended = sum(control.register.give_back(*where, key, also_whole=True) for where in placed)
+            out.print(f"{key} may act again for {ended} of the {len(placed)} it is a location of.")
             return
-        if not dry_run:
-            whole = evacuations.Evacuation(key, None, None, getpass.getuser(), why, _now())
-            evacuations.evacuate(control.settings, whole)
+        whole = Evacuation(key, True, getpass.getuser(), why, _now())
+        # All of them before anything moves: what moves first must not meet a location that is about to be left.
+        entries = [control.register.entry(*where) if dry_run else control.register.evacuate(*where, whole) for where in placed]
         probes = control.probes(workloads)
         plans: list[Plan] = []
-        for chosen in workloads:
-            for placement in chosen.placements:
-                acts = control.register.read(chosen, placement.jurisdiction).location == key
-                if acts:
-                    made = plan(control, chosen, placement.jurisdiction, Cause.ORDER, probes, also_evacuated=[key])
-                    if made.decision.moves and not dry_run:
-                        control.carry_out(chosen, made.decision, getpass.getuser())
-                    plans.append(made)
+        for (chosen, jurisdiction), entry in zip(placed, entries, strict=True):
+            if entry.acting.location == key:
+                made = plan(control, chosen, jurisdiction, Cause.ORDER, probes, also_evacuated=[key])
+                if made.decision.moves and not dry_run:
+                    control.carry_out(chosen, made.decision, getpass.getuser())
+                plans.append(made)
     except McmlError as error:
         fail(error)
     _show(control, plans, json_=json_, done=not dry_run, nothing=f"Nothing acts in {key}.")
@@ -176,6 +180,8 @@ def plan_json(made: "Plan", seconds: float | None) -> dict[str, Any]:
         "lag_seconds": decision.loss.seconds if decision.loss else 0.0 if decision.moves else None,
         "reasons": list(decision.reasons),
         "rejected": [{"location": one.location, "reason": one.reason} for one in decision.rejected],
+        "answered_by": list(made.answered_by),
+        "way_out": made.way_out,
     }
 
 
@@ -215,6 +221,11 @@ def _print(control: "Control", plans: Sequence["Plan"], *, json_: bool, nothing:
     for made in plans:
         mark = "[green]→[/green]" if made.decision.moves else "[yellow]·[/yellow]"
         out.print(f"{mark} {escape(made.decision.summary)}", highlight=False)
+        if made.way_out is not None:
+            answered = (
+                f"callers are answered by {', '.join(made.answered_by)}" if made.answered_by else "nobody answers callers"
+            )
+            out.print(f"  {answered}; {made.way_out}", highlight=False)
 
 
 def _row(made: "Plan", seconds: float | None) -> list[str]:

@@ -4,6 +4,7 @@ Commands read arguments, call down and print. What the register guarantees is in
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -34,8 +35,9 @@ def show(json_: Json = False) -> None:
     """The acting location of each workload and jurisdiction, since when and why, and what each store of the register holds.
 
     Asks all stores and changes nothing; exits with 1 when a store does not answer, is behind, or too few agree. JSON: a
-    list of {workload, jurisdiction, acting, epoch, since, who, why, stores: [{location, state, epoch, problem}]}; what
-    is not decided, or never was, is null, and a state is one of: in step, behind, unused, unreachable.
+    list of {workload, jurisdiction, acting, epoch, since, who, why, evacuated: [{location, whole, who, why, since}],
+    stores: [{location, state, epoch, problem}]}; what is not decided, or never was, is null, and a state is one of: in
+    step, behind, unused, unreachable.
     """
     from mcml_assets.clouds.registry import open_store  # noqa: PLC0415 - opens object stores
     from mcml_assets.emulation.servers import enter_emulators  # noqa: PLC0415 - the same
@@ -58,6 +60,10 @@ def show(json_: Json = False) -> None:
         print_json(rows)
     else:
         out.print(_table(rows))
+        for row in rows:
+            for one in row["evacuated"]:
+                told = f"{row['workload']} in {row['jurisdiction']} keeps away from {one['location']} since {one['since'][:19]}"
+                out.print(escape(f"{told}: {one['who']}, {one['why'] or 'no reason given'}"), highlight=False)
         for problem in dict.fromkeys(_problem(store) for row in rows for store in row["stores"] if store["problem"]):
             out.print(f"[red]✗[/red] {escape(problem)}", highlight=False)
     if not all(store["state"] in ("in step", "unused") for row in rows for store in row["stores"]):
@@ -75,6 +81,7 @@ def _row(quorum: "QuorumRegister", workload: "Workload", jurisdiction: str) -> d
         "since": entry.since if entry else None,
         "who": entry.who if entry else None,
         "why": entry.why if entry else None,
+        "evacuated": [asdict(one) for one in entry.evacuations] if entry else [],
         "stores": [
             {"location": store.location, "state": store.state, "epoch": store.epoch, "problem": store.problem}
             for store in survey.replicas

@@ -2,8 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from mcml_assets_tests.failover.stage import Stage
 
 SKIPS_ALLOWED = os.environ.get("MCML_TESTS_ALLOW_SKIPS", "1") != "0"
 
@@ -14,6 +19,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("MCML_") or name == "DAGSTER_HOME":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def stage_in_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Stage":
+    """Both example workloads when all is well, and a shell in which `mcml` finds them."""
+    from mcml_assets_tests.failover.stage import Stage, example_workloads
+
+    stage = Stage(tmp_path, example_workloads())
+    stage.fill()
+    monkeypatch.setenv("MCML_HOME", str(tmp_path))
+    return stage
 
 
 @pytest.hookimpl(wrapper=True)

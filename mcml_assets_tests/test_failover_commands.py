@@ -1,6 +1,7 @@
 """What the commands promise: they decide as the sensors do, show it first, and refuse what is unsafe."""
 
 import json
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mcml_assets.cli import app
+from mcml_assets.clouds.local.store import LocalStore
 from mcml_assets.domain.acting import Acting, initial_acting
+from mcml_assets.domain.register import majority, register_stores
+from mcml_assets.domain.workload import Role
 from mcml_assets.failover.control import platform_control
-from mcml_assets.failover.evacuations import read_evacuations
 from mcml_assets.failover.plans import what_if
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.failover import build_failover
@@ -23,12 +26,8 @@ SHOP = "online_retail"
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """Both example workloads when all is well, and a shell in which `mcml` finds them."""
-    stage = Stage(tmp_path, example_workloads())
-    stage.fill()
-    monkeypatch.setenv("MCML_HOME", str(tmp_path))
-    return stage
+def stage(stage_in_shell: Stage) -> Stage:
+    return stage_in_shell
 
 
 def mcml(stage: Stage, *arguments: str) -> Result:
@@ -46,6 +45,22 @@ def planned(stage: Stage, *arguments: str) -> dict[tuple[str, str], dict[str, An
 def acting(stage: Stage, jurisdiction: str = "UK") -> tuple[str, int]:
     acting = CloudStores.from_settings(stage.settings).register.read(stage.workloads[SHOP], jurisdiction)
     return acting.location, acting.epoch
+
+
+def counting(method: Callable[..., Any], calls: list[str]) -> Callable[..., Any]:
+    """The method, which notes every call."""
+
+    def counted(self: LocalStore, key: str) -> Any:
+        calls.append(key)
+        return method(self, key)
+
+    return counted
+
+
+def evacuations(stage: Stage) -> list[tuple[str, bool, str]]:
+    """What is kept away from in the UK, as any other machine would read it: where, whether from all, and why."""
+    entry = CloudStores.from_settings(stage.settings).register.entry(stage.workloads[SHOP], "UK")
+    return [(one.location, one.whole, one.why) for one in entry.evacuations]
 
 
 def test_what_if_says_what_would_move_and_touches_nothing(stage: Stage):
@@ -69,6 +84,39 @@ def test_what_if_says_what_would_be_lost(stage: Stage):
     assert moved["lag_seconds"] >= 0
 
 
+def test_what_if_says_who_answers_and_what_must_return_where_nothing_may_move(stage: Stage):
+    """With two of three clouds dark the edge goes on with the third; its work waits for one of the two, and no order helps."""
+    stuck = planned(stage, "whatif", "--down", "aws", "--down", "gcp")[SHOP, "UK"]
+    assert (stuck["decision"], stuck["answered_by"]) == ("stays", [C])
+    assert stuck["way_out"] == f"1 of {A}, {B} must answer again; no move is safe before, also not by hand"
+    said = " ".join(mcml(stage, "whatif", "--down", "aws", "--down", "gcp").output.split())
+    assert f"callers are answered by {C}; 1 of {A}, {B} must answer again" in said
+    stage.darken("aws", "gcp")
+    refused = mcml(stage, "failover", SHOP, "UK", "--to", C, "--accept-loss")
+    assert refused.exit_code == 1
+    assert "1 of its 3 stores answered, and 2 must" in " ".join(refused.output.split())
+
+
+def test_what_if_of_fifty_workloads_asks_each_location_a_bounded_number_of_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Every jurisdiction gets its plan, all that acted in the dark cloud move, and the cost grows with their number alone."""
+    few, many = (Stage(tmp_path / str(copies), example_workloads(copies=copies)) for copies in (2, 25))
+    costs = []
+    for stage in (few, many):
+        stage.fill()
+        control = platform_control(stage.settings, stage.stores.topology)
+        asked_for: list[str] = []
+        monkeypatch.setattr(LocalStore, "get_with_meta", counting(LocalStore.get_with_meta, asked_for))
+        plans = what_if(control, list(stage.workloads.values()), ["aws"])
+        monkeypatch.undo()
+        assert len(plans) == sum(len(workload.placements) for workload in stage.workloads.values())
+        assert {made.decision.before.location for made in plans if made.decision.moves} == {"aws/eu-west-2", "aws/us-east-1"}
+        assert sum(made.decision.moves for made in plans) == len(stage.workloads)
+        costs.append(len(asked_for) / len(plans))
+    assert costs[1] <= costs[0]
+
+
 def test_what_if_names_the_nearest_location(stage: Stage):
     """A slip of the pen is told with what would be right."""
     result = mcml(stage, "whatif", "--down", "aws/eu-west-3")
@@ -79,14 +127,18 @@ def test_what_if_names_the_nearest_location(stage: Stage):
 def test_failover_by_hand_is_shown_first_and_lasts(stage: Stage):
     """With --dry-run nothing changes; without it the register does, and the former location stays away until failback."""
     dry = planned(stage, "failover", SHOP, "UK", "--dry-run")[SHOP, "UK"]
-    assert (dry["to"], acting(stage), read_evacuations(stage.settings)) == (B, (A, 1), ())
+    assert (dry["to"], acting(stage), evacuations(stage)) == (B, (A, 1), [])
     result = mcml(stage, "failover", SHOP, "UK", "--to", C, "--why", "maintenance")
     assert result.exit_code == 0, result.output
     assert acting(stage) == (C, 2)
-    assert [(one.location, one.workload, one.why) for one in read_evacuations(stage.settings)] == [(A, SHOP, "maintenance")]
+    assert evacuations(stage) == [(A, False, "maintenance")]
+    (shown,) = [row for row in json.loads(mcml(stage, "register", "show", "--json").stdout)
+                if (row["workload"], row["jurisdiction"]) == (SHOP, "UK")]  # fmt: skip
+    assert [(one["location"], one["why"]) for one in shown["evacuated"]] == [(A, "maintenance")]
+    assert f"keeps away from {A}" in " ".join(mcml(stage, "register", "show").output.split())
     stage.copy(stage.workloads[SHOP], Acting(C, 2), "raw_data", "landing", [C])
     assert mcml(stage, "failback", SHOP, "UK").exit_code == 0
-    assert (acting(stage), read_evacuations(stage.settings)) == ((A, 3), ())
+    assert (acting(stage), evacuations(stage)) == ((A, 3), [])
 
 
 @pytest.mark.parametrize(
@@ -130,11 +182,24 @@ def test_an_evacuated_location_is_left_by_all_and_chosen_by_none(stage: Stage):
     rejected = planned(stage, "whatif", "--down", "gcp")[SHOP, "UK"]["rejected"]
     assert [one["reason"] for one in rejected if one["location"] == A] == ["evacuated: a person took the work from it"]
     assert mcml(stage, "evacuate", A, "--end").exit_code == 0
-    assert read_evacuations(stage.settings) == ()
+    assert evacuations(stage) == []
+
+
+def test_an_order_by_hand_fences_as_a_sensor_does(stage: Stage):
+    """A writer of the former epoch, held up since before `mcml failover`, is refused in every location that answers."""
+    assert mcml(stage, "failover", SHOP, "UK").exit_code == 0
+    for location in (A, B, C):
+        pointer = stage.snapshots(stage.workloads[SHOP], location, "raw_data").current_pointer()
+        assert pointer is not None
+        assert pointer.refuses_below == 2
 
 
 def test_what_if_and_the_sensors_decide_the_same(tmp_path: Path):
-    """For all 2^6 combinations of the shop's locations: the same location, epoch and runs, lawful, healthy and bounded."""
+    """For all 2^6 combinations of the shop's locations: the same location, epoch and runs, lawful, healthy and bounded.
+
+    The one case in which a jurisdiction stays without a healthy acting location although one is there: two of the three
+    clouds that keep its register are dark. Nothing may move then, and what-if says so.
+    """
     workload = example_workloads([SHOP])[0]
     stage = Stage(tmp_path, [workload])
     stage.fill()
@@ -145,7 +210,8 @@ def test_what_if_and_the_sensors_decide_the_same(tmp_path: Path):
     for outage in product((False, True), repeat=len(keys)):
         dark = {key for key, is_dark in zip(keys, outage, strict=True) if is_dark}
         stage.beat()
-        thought = {made.decision.jurisdiction: made.decision for made in what_if(control, [workload], dark)}
+        plans = {made.decision.jurisdiction: made for made in what_if(control, [workload], dark)}
+        thought = {jurisdiction: made.decision for jurisdiction, made in plans.items()}
         stage.darken(*dark)
         requested = asked(tower.tick())
         runs = [run for decision in thought.values() for run in decision.runs]
@@ -156,8 +222,15 @@ def test_what_if_and_the_sensors_decide_the_same(tmp_path: Path):
             assert tower.acting_known(SHOP, placement.jurisdiction) == (expected.location, expected.epoch)
             alive = [placed.key for placed in placement.locations if placed.key not in dark]
             assert expected.location in [placed.key for placed in placement.locations]
-            can_change = control.register_problem(workload, placement.jurisdiction, control.probes([workload])) is None
+            stores = register_stores(placement, control.topology)
+            can_change = len([store for store in stores if store not in dark]) >= majority(stores)
             assert expected.location in alive or not alive or not can_change
+            plan = plans[placement.jurisdiction]
+            # Where work should move and cannot, what-if says who answers meanwhile, and what has to come back first.
+            assert (plan.way_out is not None) == (decision.before.location in dark and not can_change)
+            assert all(store in (plan.way_out or "") for store in stores if store in dark) or plan.way_out is None
+            running = [placed.key for placed in placement.locations if placed.role is not Role.COLD]
+            assert plan.answered_by == tuple(key for key in running if key in alive)
             assert len(decision.runs) <= len(placement.locations)
         stage.mend()
         _return_to_primaries(stage, tower)

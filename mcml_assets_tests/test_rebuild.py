@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -11,9 +10,10 @@ from typer.testing import CliRunner, Result
 from mcml_assets.build import build_resources, build_workload
 from mcml_assets.cli import app
 from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.recovery import FAILBACK_CHECKS
 from mcml_assets.sensors.failover import build_failover
 from mcml_assets.sensors.recovery import build_recovery
-from mcml_assets_tests.failover.stage import Stage, example_workloads
+from mcml_assets_tests.failover.stage import Stage
 from mcml_assets_tests.sensors.tower import Tower
 
 A, B = "aws/eu-west-2", "gcp/europe-west2"
@@ -21,11 +21,8 @@ SHOP = "online_retail"
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    stage = Stage(tmp_path, example_workloads())
-    stage.fill()
-    monkeypatch.setenv("MCML_HOME", str(tmp_path))
-    return stage
+def stage(stage_in_shell: Stage) -> Stage:
+    return stage_in_shell
 
 
 def rebuild(stage: Stage, *options: str) -> Result:
@@ -94,6 +91,26 @@ def test_an_instance_lost_in_the_middle_of_an_outage(stage: Stage):
         assert anew.acting(SHOP, "UK") == (B, 2)
         landed = instance.get_materialized_partitions(dg.AssetKey([SHOP, "landing"]))
         assert landed == {"UK", "EU"}
+
+
+def test_an_evacuated_location_stays_so_when_the_control_plane_is_lost(stage: Stage):
+    """Nothing of it is kept where only the control plane is: rebuilt on another machine, nothing is given back to it."""
+    workload = stage.workloads[SHOP]
+    assert CliRunner().invoke(app, ["evacuate", A, "--why", "maintenance"]).exit_code == 0
+    stage.copy(workload, Acting(B, 2), "raw_data", "landing", [B])
+    for kept in stage.settings.home.iterdir():
+        if kept not in (stage.settings.clouds_folder, stage.settings.data_plane_folder):
+            shutil.rmtree(kept)
+    assert rebuild(stage).exit_code == 0
+    everything = lambda: [workload]  # noqa: E731 - the sensors' one argument
+    with instance_of(stage) as instance:
+        anew = Tower(stage, build_failover(everything), build_recovery(everything), instance=instance)
+        assert [anew.tick("recovery") for _ in range(FAILBACK_CHECKS + 1)] == [[]] * (FAILBACK_CHECKS + 1)
+        assert anew.acting(SHOP, "UK") == (B, 2)
+        assert "evacuated" in anew.last_skip["recovery"]
+        stage.darken("gcp")
+        anew.tick()
+        assert anew.acting(SHOP, "UK") == ("azure/uksouth", 3)
 
 
 def test_damage_is_found_only_where_bytes_are_read(stage: Stage):

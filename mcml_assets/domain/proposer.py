@@ -17,8 +17,8 @@ from mcml_assets.domain.register import (
     NO_BALLOT,
     Acceptor,
     Ballot,
-    Change,
     Entry,
+    Wish,
     accept,
     changed,
     made,
@@ -134,7 +134,7 @@ class Pause:
 Proposal = Generator[Round | Pause, Mapping[str, Answer], Entry]
 
 
-def propose(members: tuple[str, ...], first: Entry, change: Change | None, proposer: str, attempts: int) -> Proposal:
+def propose(members: tuple[str, ...], first: Entry, change: Wish | None, proposer: str, attempts: int) -> Proposal:
     """Read the register, or change it; returns its entry then, which most stores have accepted.
 
     `first` is the entry if the register was never used. `proposer` must name this very proposal and no other one, also

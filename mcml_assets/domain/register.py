@@ -38,7 +38,7 @@ class Entry:
     """The register's value: who is acting, since when (ISO 8601, by the clock of who changed it), by whom and why.
 
     `request_ids` names the latest changes, the one that made this entry last. Each change grows the epoch by one, so that the
-    place of a request tells its epoch.
+    place of a request tells its epoch. `evacuations` are locations that are not to be chosen; they grow no epoch.
     """
 
     acting: Acting
@@ -46,6 +46,12 @@ class Entry:
     who: str
     why: str
     request_ids: tuple[str, ...]
+    evacuations: tuple["Evacuation", ...] = ()
+
+    @property
+    def evacuated(self) -> frozenset[str]:
+        """The locations that no decision chooses."""
+        return frozenset(one.location for one in self.evacuations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,39 @@ class Change:
     @property
     def new(self) -> Acting:
         return Acting(self.location, self.expected.epoch + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Evacuation:
+    """A location that a person took the work from, so that nothing chooses it until it is given back; who, why, since when.
+
+    `whole` tells that it was taken from all workloads at once: giving one of them back does not end that. `since` is
+    ISO 8601 in UTC.
+    """
+
+    location: str
+    whole: bool
+    who: str
+    why: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evacuate:
+    """A wish to put an evacuation into force; one that is in force already stays as it is."""
+
+    evacuation: Evacuation
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """A wish to let a location be chosen again; `also_whole` ends what was taken from all workloads as well."""
+
+    location: str
+    also_whole: bool = False
+
+
+Wish = Change | Evacuate | GiveBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +159,30 @@ def first_entry(placement: Placement, since: str, who: str) -> Entry:
     return Entry(initial_acting(placement), since, who, "first use: the placement's primary", (FIRST_USE,))
 
 
-def changed(current: Entry, change: Change | None) -> Entry:
+def changed(current: Entry, change: Wish | None) -> Entry:
     """The entry after the change; the same one when it is not lawful any more, was made already, or there is none."""
-    if change is None or made(current, change) or current.acting != change.expected:
+    if change is None or made(current, change):
+        return current
+    if isinstance(change, Evacuate):
+        return replace(current, evacuations=(*current.evacuations, change.evacuation))
+    if isinstance(change, GiveBack):
+        return replace(current, evacuations=tuple(one for one in current.evacuations if not _ends(change, one)))
+    if current.acting != change.expected or change.location in current.evacuated:
         return current
     request_ids = (*current.request_ids, change.request_id)[-REMEMBERED:]
-    return Entry(change.new, change.since, change.who, change.why, request_ids)
+    return Entry(change.new, change.since, change.who, change.why, request_ids, current.evacuations)
 
 
-def made(current: Entry, change: Change) -> bool:
-    """Whether the present entry is, or came after, the one that this change made; False if longer ago than is remembered."""
+def made(current: Entry, change: Wish) -> bool:
+    """Whether the present entry is, or came after, the one that this change made; False if longer ago than is remembered.
+
+    An evacuation has no memory of its own: it is made while it is in force, and given back while it is not, whoever did it.
+    """
+    if isinstance(change, Evacuate):
+        wished = change.evacuation
+        return any((one.location, one.whole) == (wished.location, wished.whole) for one in current.evacuations)
+    if isinstance(change, GiveBack):
+        return not any(_ends(change, one) for one in current.evacuations)
     back = current.acting.epoch - change.new.epoch
     return 0 <= back < len(current.request_ids) and current.request_ids[-1 - back] == change.request_id
 
@@ -153,8 +206,13 @@ def register_stores(placement: Placement, topology: Topology) -> tuple[str, ...]
     return tuple(sorted(list(by_cloud.values())[:STORES]))
 
 
+def _ends(wish: GiveBack, evacuation: Evacuation) -> bool:
+    return evacuation.location == wish.location and (wish.also_whole or not evacuation.whole)
+
+
 def _entry(fields: dict[str, Any]) -> Entry:
     acting = Acting(**fields.pop("acting"))
+    evacuations = tuple(Evacuation(**one) for one in fields.pop("evacuations", ()))
     if type(acting.epoch) is not int:
         raise ValueError(f"epoch {acting.epoch!r} is not a whole number")
-    return Entry(acting=acting, request_ids=tuple(fields.pop("request_ids")), **fields)
+    return Entry(acting=acting, request_ids=tuple(fields.pop("request_ids")), evacuations=evacuations, **fields)

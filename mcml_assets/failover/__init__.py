@@ -1,1 +1,1 @@
-"""Failing over without Dagster: probes, the facts of a decision, evacuations, and what a new acting location takes over."""
+"""Failing over without Dagster: probes, the facts of a decision, and what a new acting location takes over."""

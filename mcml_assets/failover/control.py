@@ -15,16 +15,16 @@ from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.failover import Decision, Health, Situation
-from mcml_assets.domain.register import majority, register_stores
+from mcml_assets.domain.register import Entry, Evacuation, majority, register_stores
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import Workload
-from mcml_assets.failover.evacuations import evacuated
 from mcml_assets.failover.facts import Landed, survey
 from mcml_assets.failover.probing import Probe, Prober
 from mcml_assets.failover.takeover import OpenSnapshots
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.interfaces import EndpointPlatform
 from mcml_assets.serving.routes import read_route
+from mcml_assets.snapshots.fencing import fence_locations
 from mcml_assets.snapshots.store import SnapshotStore
 
 
@@ -35,10 +35,22 @@ class ActingRegister(Protocol):
         """Who is acting now. Raises `RegisterUnavailable` when nobody can tell."""
         ...
 
+    def entry(self, workload: Workload, jurisdiction: str) -> Entry:
+        """Who is acting now, since when and why, and which locations are evacuated. Raises as `read` does."""
+        ...
+
     def change(
         self, workload: Workload, jurisdiction: str, expected: Acting, new: Acting, *, who: str, why: str, request_id: str
     ) -> Acting:
         """Make `new` the acting location if `expected` still is. Raises `StaleEpoch` when it is not."""
+        ...
+
+    def evacuate(self, workload: Workload, jurisdiction: str, evacuation: Evacuation) -> Entry:
+        """Let nothing choose a location until it is given back. Raises as `read` does."""
+        ...
+
+    def give_back(self, workload: Workload, jurisdiction: str, location: str, *, also_whole: bool = False) -> bool:
+        """Let a location be chosen again; returns whether it could not be. Raises as `read` does."""
         ...
 
 
@@ -80,10 +92,11 @@ class Control:
         probes: Mapping[str, Probe],
         as_of: datetime,
         landed: Landed | None = None,
+        evacuated: frozenset[str] = frozenset(),
     ) -> Situation:
         """What is so about a workload in a jurisdiction; the arguments are those of `facts.survey`.
 
-        Raises `ConfigurationError` when the list of evacuations or the published route is unreadable.
+        Raises `ConfigurationError` when the published route is unreadable.
         """
         route = read_route(DataPlaneFolder.of(self.settings), workload.name, jurisdiction)
         return survey(
@@ -96,9 +109,13 @@ class Control:
             as_of=as_of,
             landed=landed,
             served=route.version if route is not None else None,
-            evacuated=evacuated(self.settings, workload.name, jurisdiction),
+            evacuated=evacuated,
             register_problem=self.register_problem(workload, jurisdiction, probes),
         )
+
+    def fence(self, workload: Workload, location: str, epoch: int) -> str | None:
+        """Refuse writers of older epochs in a location that could not be told of the change; why it has no fence, or None."""
+        return fence_locations(workload, [location], self.open_snapshots, epoch).get(location)
 
     def carry_out(self, workload: Workload, decision: Decision, who: str) -> Acting:
         """Change the register as decided, and return who acts now.
@@ -134,5 +151,9 @@ def platform_control(settings: Settings, topology: Topology) -> Control:
         where = topology.location(location)
         return SnapshotStore(open_bucket(location), workload.name, noun, EgressPrice(where.egress_price, where.currency))
 
-    register = QuorumRegister(topology, open_bucket)
+    def fence_all(workload: Workload, jurisdiction: str, acting: Acting) -> None:
+        keys = [placed.key for placed in workload.placement(jurisdiction).locations]
+        fence_locations(workload, keys, open_snapshots, acting.epoch)
+
+    register = QuorumRegister(topology, open_bucket, changed=fence_all)
     return Control(settings, topology, register, open_snapshots, LocalEndpointPlatform(settings), shared_prober(settings))

@@ -12,6 +12,7 @@ from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.egress import EgressPrice, egress_cost
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.failover import Cause, Decision, Health, Situation, decide
+from mcml_assets.domain.register import majority, register_stores
 from mcml_assets.domain.topology import did_you_mean
 from mcml_assets.domain.workload import Workload
 from mcml_assets.failover.control import Control
@@ -25,13 +26,17 @@ class Plan:
     """A decision and what it would take.
 
     `copied_bytes` have to come from the former acting location first, and leave it for `cost` in `currency`; None where
-    that cannot be told. A takeover from a location's own copy copies nothing.
+    that cannot be told. A takeover from a location's own copy copies nothing. `answered_by` are the locations that the edge
+    gets answers from, whoever acts, in the placement's order. `way_out` tells what has to happen before the work can move
+    that should and cannot, because too few stores of its register answer; None where nothing is in the way.
     """
 
     decision: Decision
     copied_bytes: int | None
     cost: Decimal | None
     currency: str | None
+    answered_by: tuple[str, ...] = ()
+    way_out: str | None = None
 
 
 def plan(
@@ -49,13 +54,16 @@ def plan(
 
     Raises `RegisterUnavailable` when nobody can tell who is acting.
     """
-    acting = control.register.read(workload, jurisdiction)
-    situation = control.situation(
-        workload, jurisdiction, acting, probes, datetime.now(UTC), _landed(control, workload, jurisdiction, acting)
+    entry = control.register.entry(workload, jurisdiction)
+    landed = _landed(control, workload, jurisdiction, entry.acting)
+    evacuated = entry.evacuated | set(also_evacuated)
+    situation = control.situation(workload, jurisdiction, entry.acting, probes, datetime.now(UTC), landed, evacuated)
+    made = _priced(control, situation, decide(situation, cause, wanted=wanted, accept_loss=accept_loss))
+    return replace(
+        made,
+        answered_by=tuple(facts.location for facts in situation.locations if facts.serves),
+        way_out=_way_out(control, workload, situation, probes),
     )
-    if also_evacuated:
-        situation = _evacuated(situation, also_evacuated)
-    return _priced(control, situation, decide(situation, cause, wanted=wanted, accept_loss=accept_loss))
 
 
 def what_if(control: Control, workloads: Sequence[Workload], down: Collection[str]) -> list[Plan]:
@@ -88,8 +96,19 @@ def _landed(control: Control, workload: Workload, jurisdiction: str, acting: Act
     return Landed(pointer.snapshot_id, datetime.fromisoformat(pointer.committed_at)) if pointer is not None else None
 
 
-def _evacuated(situation: Situation, locations: Collection[str]) -> Situation:
-    return replace(situation, evacuated=situation.evacuated | set(locations))
+def _way_out(control: Control, workload: Workload, situation: Situation, probes: Mapping[str, Probe]) -> str | None:
+    """What has to happen first, where the acting location is gone and a majority of the register's stores too.
+
+    There is no order that a person could give instead: the stores that do not answer may have agreed on a move that nobody
+    here has heard of, and a second acting location beside that one is what the register is there to exclude.
+    """
+    acting = situation.facts(situation.acting.location)
+    if situation.register_problem is None or (acting is not None and acting.health is Health.UP):
+        return None
+    stores = register_stores(workload.placement(situation.jurisdiction), control.topology)
+    silent = [store for store in stores if probes[store].health is not Health.UP]
+    needed = majority(stores) - (len(stores) - len(silent))
+    return f"{needed} of {', '.join(silent)} must answer again; no move is safe before, also not by hand"
 
 
 def _priced(control: Control, situation: Situation, decision: Decision) -> Plan:

@@ -18,7 +18,18 @@ from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ConfigurationError, RegisterUnavailable, ResidencyViolation, StaleEpoch
 from mcml_assets.domain.proposer import Pause, Round, agreed, propose, recorded_members
-from mcml_assets.domain.register import NO_BALLOT, Change, Entry, first_entry, made, register_stores
+from mcml_assets.domain.register import (
+    NO_BALLOT,
+    Change,
+    Entry,
+    Evacuate,
+    Evacuation,
+    GiveBack,
+    Wish,
+    first_entry,
+    made,
+    register_stores,
+)
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import Workload
 from mcml_assets.register.rounds import Heard, Lane, Limits, ask
@@ -87,9 +98,9 @@ class QuorumRegister:
 
         The same change asked for again, with the same `request_id`, happens once and returns the same, even after later ones.
 
-        Raises `StaleEpoch`, naming who is acting, when `expected` is not; `ResidencyViolation` for a location outside the
-        placement; `ConfigurationError` when the epoch does not grow by one; `RegisterUnavailable`, which tells whether the
-        change may have happened all the same.
+        Raises `StaleEpoch`, naming who is acting, when `expected` is not, or when `new` was evacuated meanwhile;
+        `ResidencyViolation` for a location outside the placement; `ConfigurationError` when the epoch does not grow by one;
+        `RegisterUnavailable`, which tells whether the change may have happened all the same.
         """
         placement = workload.placement(jurisdiction)
         if new.location not in {placed.key for placed in placement.locations}:
@@ -99,6 +110,8 @@ class QuorumRegister:
         change = Change(expected, new.location, _now(), who, why, request_id)
         entry = self._decide(workload, jurisdiction, change)
         if not made(entry, change):
+            if entry.acting == expected:
+                raise StaleEpoch(f"{workload.name} in {jurisdiction}: a person took the work from {new.location} meanwhile")
             raise StaleEpoch(
                 f"{workload.name} in {jurisdiction}: {expected.location} of epoch {expected.epoch} is not acting any more; "
                 f"{entry.acting.location} of epoch {entry.acting.epoch} is, since {entry.since}: {entry.why}"
@@ -106,6 +119,24 @@ class QuorumRegister:
         if self._changed is not None:
             self._changed(workload, jurisdiction, entry.acting)
         return change.new
+
+    def evacuate(self, workload: Workload, jurisdiction: str, evacuation: Evacuation) -> Entry:
+        """Put an evacuation into force; it lasts, whoever loses what, until it is given back. Moves nothing by itself.
+
+        Raises `ConfigurationError` for a location outside the placement, and `RegisterUnavailable`; it may be repeated.
+        """
+        keys = [placed.key for placed in workload.placement(jurisdiction).locations]
+        if evacuation.location not in keys:
+            raise ConfigurationError(f"{evacuation.location!r} is not in the placement of {workload.name} in {jurisdiction}")
+        return self._decide(workload, jurisdiction, Evacuate(evacuation))
+
+    def give_back(self, workload: Workload, jurisdiction: str, location: str, *, also_whole: bool = False) -> bool:
+        """Let a location be chosen again; returns whether it could not be before. Raises `RegisterUnavailable`."""
+        wish = GiveBack(location, also_whole)
+        if made(self.entry(workload, jurisdiction), wish):
+            return False
+        self._decide(workload, jurisdiction, wish)
+        return True
 
     def survey(self, workload: Workload, jurisdiction: str) -> Survey:
         """What each of the register's stores holds now; asks all of them and changes nothing."""
@@ -118,7 +149,7 @@ class QuorumRegister:
             heard = ask(Round(members, survey=True), _key(workload, jurisdiction), self._lane, limits)
         return Survey(agreed(members, heard.answers), _replicas(members, heard))
 
-    def _decide(self, workload: Workload, jurisdiction: str, change: Change | None) -> Entry:
+    def _decide(self, workload: Workload, jurisdiction: str, change: Wish | None) -> Entry:
         placement = workload.placement(jurisdiction)
         members = register_stores(placement, self._topology)
         # A name of its own for every proposal: two with one ballot could both be accepted.

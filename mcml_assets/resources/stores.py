@@ -1,6 +1,6 @@
 """The resource that opens a location's snapshots. How bytes are stored is `clouds/`'s and `snapshots/`'s business."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache, cached_property, partial
 from pathlib import Path
 
@@ -13,12 +13,11 @@ from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.errors import StaleEpoch
-from mcml_assets.domain.snapshot import SNAPSHOT_NOUNS
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import Workload
 from mcml_assets.register.quorum import QuorumRegister
 from mcml_assets.register.rounds import Lane
-from mcml_assets.snapshots.fencing import fence
+from mcml_assets.snapshots.fencing import fence_locations
 from mcml_assets.snapshots.store import SnapshotStore
 from mcml_assets.snapshots.workers import MIB, ReplicationLimits
 
@@ -60,12 +59,20 @@ class CloudStores(dg.ConfigurableResource):
         """Who does the jurisdiction's work now, and the epoch under which it writes.
 
         Asked of the register once for the life of this resource, which is one run or one tick: what a run does, it does
-        under one epoch. Raises `RegisterUnavailable`.
+        under one epoch, unless it is retried under the next one (`renew`). Raises `RegisterUnavailable`.
         """
         key = (workload.name, jurisdiction)
         if key not in self._acting:
             self._acting[key] = self.register.read(workload, jurisdiction)
         return self._acting[key]
+
+    def renew(self, workload: Workload, jurisdiction: str) -> tuple[Acting | None, Acting]:
+        """Ask the register anew, and go on under what it says: who acted when it was asked before, and who acts now.
+
+        Raises `RegisterUnavailable`.
+        """
+        former = self._acting.pop((workload.name, jurisdiction), None)
+        return former, self.acting(workload, jurisdiction)
 
     def confirm(self, workload: Workload, jurisdiction: str, epoch: int) -> None:
         """Ask the register, now, whether work may still be committed under this epoch.
@@ -74,7 +81,6 @@ class CloudStores(dg.ConfigurableResource):
         """
         now = self.register.entry(workload, jurisdiction)
         if now.acting.epoch > epoch:
-            self._acting.pop((workload.name, jurisdiction), None)
             raise StaleEpoch(
                 f"{workload.name} in {jurisdiction}: epoch {epoch} is over, and nothing of it may be committed; "
                 f"{now.acting.location} acts in epoch {now.acting.epoch}, since {now.since}: {now.why}"
@@ -83,15 +89,11 @@ class CloudStores(dg.ConfigurableResource):
     def fence(self, workload: Workload, jurisdiction: str, acting: Acting) -> Mapping[str, str]:
         """Refuse writers of older epochs at every location that answers; why a location has no fence, by its key.
 
-        A change of the register does this by itself; where it could not, it is to be done when the location is back.
+        A change of the register does this by itself; where it could not, the recovery sensor does when the location is back.
         """
         self._acting[workload.name, jurisdiction] = acting
         keys = [placed.key for placed in workload.placement(jurisdiction).locations]
-        return fence({key: partial(self._pointers, workload, key) for key in keys}, acting.epoch)
-
-    def _pointers(self, workload: Workload, location: str) -> Iterator[SnapshotStore]:
-        for noun in SNAPSHOT_NOUNS:
-            yield self.snapshots(workload, location, noun)
+        return fence_locations(workload, keys, self.snapshots, acting.epoch)
 
     @cached_property
     def _acting(self) -> dict[tuple[str, str], Acting]:

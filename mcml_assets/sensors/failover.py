@@ -5,7 +5,8 @@ and a cloud that goes dark fails hundreds. Here a tick reads all new failures wi
 once, and decides once for each workload and jurisdiction concerned. What is decided is `domain/failover.py`'s business.
 
 The register decides who acts, and what is requested follows from it: a tick that dies after the change leaves nothing
-undone, because the next one finds an epoch that took over nothing yet.
+undone, because the next one finds an epoch that took over nothing yet. Runs of the former epoch that would hold up the
+takeover are ended first.
 
 Bound: a change of acting location requests one run, two where a cold standby has to start; a location that is down is
 never chosen, so that a cause moves a jurisdiction at most once for each location it strikes.
@@ -23,12 +24,14 @@ from mcml_assets.declaration import asset_key
 from mcml_assets.domain.acting import FIRST_EPOCH, Acting, initial_acting
 from mcml_assets.domain.errors import McmlError, StaleEpoch
 from mcml_assets.domain.failover import Cause, Decision, Health, RequestedRun, decide, needed_runs
+from mcml_assets.domain.register import Entry
 from mcml_assets.domain.workload import Workload
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.cursor import Cursor, Known
 from mcml_assets.sensors.decisions import takeover_runs, told, told_change
 from mcml_assets.sensors.failures import RunFailure, new_failures
+from mcml_assets.sensors.overtaken import end_overtaken
 
 if TYPE_CHECKING:
     from mcml_assets.failover.control import Control
@@ -126,6 +129,7 @@ class Tick:
         self.cursor = cursor
         self.now = now
         self.probes: Mapping[str, Probe] = {}
+        self._entries: dict[str, Entry] = {}
 
     def run(self) -> Outcome:
         """Read failures, probe, and settle every jurisdiction that gives cause, several at once."""
@@ -190,7 +194,8 @@ class Tick:
         former = self.cursor.acting.get(concern.key)
         if self.control.register_problem(concern.workload, concern.jurisdiction, self.probes) is not None:
             return former or Known.of(initial_acting(concern.workload.placement(concern.jurisdiction)), None)
-        acting = self.control.register.read(concern.workload, concern.jurisdiction)
+        entry = self._entries[concern.key] = self.control.register.entry(concern.workload, concern.jurisdiction)
+        acting = entry.acting
         if former is not None:
             return Known.of(acting, former.took_over)
         return Known.of(acting, self._took_over(concern, acting))
@@ -217,8 +222,9 @@ class Tick:
         since = self.cursor.down.get(known.location)
         as_of = datetime.fromtimestamp(since, UTC) if since is not None else self.now
         situation = self.control.situation(
-            concern.workload, concern.jurisdiction, known.acting, self.probes, as_of, self._landed(concern, known)
-        )
+            concern.workload, concern.jurisdiction, known.acting, self.probes, as_of, self._landed(concern, known),
+            self._evacuated(concern),
+        )  # fmt: skip
         decision = decide(situation, cause)
         acting = known.acting
         if decision.moves:
@@ -230,6 +236,7 @@ class Tick:
         self._tell(concern, decision, outcome)
         if not decision.moves:
             return known
+        self._end_overtaken(concern, acting, decision.runs, datetime.now(UTC), outcome, known.location)
         outcome.requests += takeover_runs(concern.workload, concern.jurisdiction, acting, decision.runs)
         return Known.of(acting, acting.epoch)
 
@@ -255,13 +262,37 @@ class Tick:
 
     def _request(self, concern: Concern, known: Known, outcome: Outcome) -> Known:
         """What an epoch has yet to take over that this sensor did not begin: by hand, or before it lost its memory."""
-        situation = self.control.situation(concern.workload, concern.jurisdiction, known.acting, self.probes, self.now)
+        situation = self.control.situation(
+            concern.workload, concern.jurisdiction, known.acting, self.probes, self.now, evacuated=self._evacuated(concern)
+        )
         facts = situation.facts(known.location)
         runs: tuple[RequestedRun, ...] = needed_runs(concern.jurisdiction, facts) if facts is not None else ()
+        entry = self._entries.get(concern.key)
+        if entry is not None:
+            self._end_overtaken(concern, known.acting, runs, datetime.fromisoformat(entry.since), outcome)
         outcome.requests += takeover_runs(concern.workload, concern.jurisdiction, known.acting, runs)
         outcome.events.append(told_change(concern.workload.name, concern.jurisdiction, known.acting, runs))
         outcome.lines.append(f"{concern.key}: {known.location} of epoch {known.epoch} takes over")
         return Known.of(known.acting, known.epoch)
+
+    def _evacuated(self, concern: Concern) -> frozenset[str]:
+        """By the register; where it cannot be read nothing moves anyway."""
+        entry = self._entries.get(concern.key)
+        return entry.evacuated if entry is not None else frozenset()
+
+    def _end_overtaken(
+        self,
+        concern: Concern,
+        acting: Acting,
+        runs: Sequence[RequestedRun],
+        changed_at: datetime,
+        outcome: Outcome,
+        *left: str,
+    ) -> None:
+        """End what would hold up these runs, or still goes on in a location that was `left`."""
+        partitions = {concern.jurisdiction, *(run.partition for run in runs), *left}
+        why = f"{acting.location} acts in {concern.jurisdiction} since epoch {acting.epoch}"
+        outcome.lines += end_overtaken(self.instance, concern.workload, partitions, changed_at.timestamp(), why)
 
     def _tell(self, concern: Concern, decision: Decision, outcome: Outcome) -> None:
         """An event, if it says something that the last one did not: an outage of hours is not a thousand events."""

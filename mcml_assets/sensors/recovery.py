@@ -1,7 +1,9 @@
 """`recovery`: a location that answers again is caught up with what it missed, watched, and given its work back.
 
-Automation requests what is new; what failed while a location was dark stays as it is until something new comes. So this
-sensor asks a returned location, once for each outage, for exactly what it lacks, in one run. The primary gets its work back
+Its pointers are fenced first, at the first clean probe: an epoch that began while it was dark could not be told to it, and a
+writer that was held up since must not come through. Automation requests what is new; what failed while a location was dark
+stays as it is until something new comes. So this sensor asks a returned location, once for each outage, for exactly what it
+lacks, in one run. The primary gets its work back
 by a planned handover when it answered long enough, lacks nothing, and no run of the jurisdiction is under way.
 
 Bound: for each outage one catch-up run per workload and location, and one handover per jurisdiction. How often a flapping
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.acting import FIRST_EPOCH, Acting
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.failover import Cause, Decision, Health, LocationFacts, RequestedRun, Situation, decide
 from mcml_assets.domain.recovery import Watch, observed
@@ -39,7 +41,7 @@ SETTLED_SECONDS = 30.0
 CATCH_UP_TAG = "mcml/catch_up"
 CATCH_UP_PRIORITY = "5"
 WHO = "recovery sensor"
-FORMAT = 1
+FORMAT = 2
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -53,12 +55,14 @@ UNFINISHED = [
 class Returns:
     """The recovery sensor's memory: a watch for each location, and the workloads each has yet to be caught up with.
 
-    `owed` are workload names by location; one that this sensor never saw before owes everybody a look. `away` are the
+    `owed` are workload names by location; one that this sensor never saw before owes everybody a look. `unfenced` are those
+    whose pointers there may not refuse the epochs that ended while it was dark. `away` are the
     `<workload>/<jurisdiction>` in which another location than the primary was found acting.
     """
 
     watches: dict[str, Watch] = field(default_factory=dict[str, Watch])
     owed: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
+    unfenced: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
     away: list[str] = field(default_factory=list[str])
     told: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -132,7 +136,9 @@ class RecoveryTick:
             (workload, placement)
             for workload in self.workloads
             for placement in workload.placements
-            if self._owing(workload, placement) or self._may_fail_back(workload, placement)
+            if self._unfenced(workload, placement)
+            or self._owing(workload, placement)
+            or self._may_fail_back(workload, placement)
         ]
         outcome = Outcome()
         if not concerns:
@@ -153,6 +159,15 @@ class RecoveryTick:
             self.returns.watches[location] = watch = observed(former, probe.health, self.now.timestamp())
             if not known or watch.down_since is not None:
                 self.returns.owed[location] = everybody
+                self.returns.unfenced[location] = everybody
+
+    def _unfenced(self, workload: Workload, placement: Placement) -> list[str]:
+        """Locations that answer, and have yet to be told of the present epoch."""
+        return [
+            placed.key
+            for placed in placement.locations
+            if self.probes[placed.key].health is Health.UP and workload.name in self.returns.unfenced.get(placed.key, ())
+        ]
 
     def _owing(self, workload: Workload, placement: Placement) -> list[str]:
         """Locations that have answered long enough to be asked, and have yet to be looked at for this workload."""
@@ -184,9 +199,14 @@ class RecoveryTick:
         try:
             if self.control.register_problem(workload, jurisdiction, self.probes) is not None:
                 return outcome
-            acting = self.control.register.read(workload, jurisdiction)
+            entry = self.control.register.entry(workload, jurisdiction)
+            acting = entry.acting
+            for location in self._unfenced(workload, placement):
+                self._fence(workload, location, acting, outcome)
+            if not (self._owing(workload, placement) or self._may_fail_back(workload, placement)):
+                return outcome
             self._note_away(f"{workload.name}/{jurisdiction}", away=acting.location != placement.primary.key)
-            situation = self.control.situation(workload, jurisdiction, acting, self.probes, self.now)
+            situation = self.control.situation(workload, jurisdiction, acting, self.probes, self.now, evacuated=entry.evacuated)
             for location in self._owing(workload, placement):
                 self._catch_up(workload, situation, location, busy, outcome)
             if self._may_fail_back(workload, placement):
@@ -199,6 +219,15 @@ class RecoveryTick:
         with self._lock:
             self.returns.away = sorted({*self.returns.away, key} if away else {*self.returns.away} - {key})
 
+    def _fence(self, workload: Workload, location: str, acting: Acting, outcome: Outcome) -> None:
+        """Refuse there whoever still writes under an older epoch; before the first change there is none."""
+        problem = self.control.fence(workload, location, acting.epoch) if acting.epoch > FIRST_EPOCH else None
+        if problem is not None:
+            outcome.lines.append(f"{workload.name}: {location} answers again, and could not be fenced: {problem}")
+            return
+        with self._lock:
+            self.returns.unfenced[location] = [name for name in self.returns.unfenced[location] if name != workload.name]
+
     def _catch_up(
         self, workload: Workload, situation: Situation, location: str, busy: set[tuple[str, str]], outcome: Outcome
     ) -> None:
@@ -206,6 +235,8 @@ class RecoveryTick:
         facts, acting = situation.facts(location), situation.facts(situation.acting.location)
         if facts is None or acting is None or (workload.name, location) in busy:
             return
+        if workload.name in self.returns.unfenced.get(location, ()):
+            return  # what is caught up with must be final
         if acting.health is not Health.UP or facts.health is not Health.UP:
             return  # nobody to catch up with, or not back after all
         if situation.newest_age_seconds is None or situation.newest_age_seconds < SETTLED_SECONDS:

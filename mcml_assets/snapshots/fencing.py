@@ -7,11 +7,14 @@ in time and was then held up.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
 
 from mcml_assets.domain.errors import McmlError, PreconditionFailed
+from mcml_assets.domain.snapshot import SNAPSHOT_NOUNS
+from mcml_assets.domain.workload import Workload
 from mcml_assets.snapshots.store import SnapshotStore
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,17 @@ def fence(open_snapshots: Mapping[str, Callable[[], Iterable[SnapshotStore]]], e
     for location, problem in missing.items():
         log.warning("%s has no fence of epoch %d: %s", location, epoch, problem)
     return missing
+
+
+def fence_locations(
+    workload: Workload, locations: Iterable[str], open_snapshots: Callable[[Workload, str, str], SnapshotStore], epoch: int
+) -> Mapping[str, str]:
+    """`fence` for all that a workload has at these locations; `open_snapshots` takes a workload, a location and a noun."""
+
+    def opened(location: str) -> Iterable[SnapshotStore]:
+        return (open_snapshots(workload, location, noun) for noun in SNAPSHOT_NOUNS)
+
+    return fence({location: partial(opened, location) for location in locations}, epoch)
 
 
 def _fence_one(snapshots: SnapshotStore, epoch: int) -> None:

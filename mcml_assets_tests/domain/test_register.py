@@ -16,6 +16,9 @@ from mcml_assets.domain.register import (
     Ballot,
     Change,
     Entry,
+    Evacuate,
+    Evacuation,
+    GiveBack,
     accept,
     changed,
     first_entry,
@@ -150,6 +153,23 @@ def test_a_change_is_made_once_and_known_as_long_as_it_is_remembered() -> None:
         assert made(entry, change(1, "r1"))
         assert not made(entry, change(1, "another"))
     assert len(entry.request_ids) == REMEMBERED
+
+
+def test_an_evacuation_lasts_through_changes_and_nothing_moves_there_until_it_is_given_back() -> None:
+    """It grows no epoch, the same one twice is one, and one of all workloads is not ended by giving back one of them."""
+    whole, single = (
+        Evacuation(STORES[2], whole, "anna", "maintenance", "2026-01-01T00:00:00+00:00") for whole in (True, False)
+    )
+    entry = changed(changed(FIRST, Evacuate(whole)), Evacuate(single))
+    assert (entry.acting, entry.evacuated) == (FIRST.acting, {STORES[2]})
+    assert changed(entry, Evacuate(replace(whole, why="again"))) == entry
+    assert changed(entry, change(1, "r1", to=STORES[2])) == entry
+    moved = changed(entry, change(1, "r2", to=STORES[1]))
+    assert (moved.acting, moved.evacuations) == (Acting(STORES[1], 2), (whole, single))
+    assert changed(moved, GiveBack(STORES[2])).evacuations == (whole,)
+    assert changed(moved, GiveBack(STORES[2], also_whole=True)).evacuations == ()
+    assert changed(moved, GiveBack(STORES[0], also_whole=True)) == moved
+    assert Acceptor.from_json(Acceptor(STORES, entry=moved).to_json()).entry == moved
 
 
 def test_a_register_is_spread_over_three_clouds_whatever_the_order_of_the_placement() -> None:

@@ -15,7 +15,7 @@ from mcml_assets.domain.errors import (
     ResidencyViolation,
     StaleEpoch,
 )
-from mcml_assets.domain.register import Acceptor, Ballot, register_stores
+from mcml_assets.domain.register import Acceptor, Ballot, Evacuation, register_stores
 from mcml_assets.domain.workload import Workload
 from mcml_assets.register.quorum import FOLDER, QuorumRegister, Replica
 from mcml_assets.register.rounds import Lane
@@ -75,6 +75,23 @@ def test_the_same_change_asked_for_again_happens_once_also_after_later_ones(clou
     move(register, workload, "back", expected=MOVED)
     assert move(register, workload, "once") == MOVED
     assert register.read(workload, "UK") == Acting("aws/eu-west-2", 3)
+
+
+@pytest.mark.parametrize("lost", UK)
+def test_an_evacuation_outlives_any_one_store_and_every_process(lost: str, clouds: Clouds, workload: Workload) -> None:
+    """Who reads it later finds it without the store that is lost, a change to that location is refused, and it ends once."""
+    taken = Evacuation(MOVED.location, True, "anna", "maintenance", "2026-01-01T00:00:00+00:00")
+    assert clouds.register().evacuate(workload, "UK", taken).acting == PRIMARY
+    clouds.take_down(lost)
+    assert clouds.register().entry(workload, "UK").evacuations == (taken,)
+    with pytest.raises(StaleEpoch, match=r"a person took the work from gcp/europe-west2 meanwhile"):
+        move(clouds.register(), workload)
+    assert not clouds.register().give_back(workload, "UK", MOVED.location)
+    assert clouds.register().give_back(workload, "UK", MOVED.location, also_whole=True)
+    assert not clouds.register().give_back(workload, "UK", MOVED.location, also_whole=True)
+    assert move(clouds.register(), workload) == MOVED
+    with pytest.raises(ConfigurationError, match="'azure/westeurope' is not in the placement of churn in UK"):
+        clouds.register().evacuate(workload, "UK", replace(taken, location="azure/westeurope"))
 
 
 def test_exactly_one_of_many_writers_at_once_wins(clouds: Clouds, workload: Workload) -> None:

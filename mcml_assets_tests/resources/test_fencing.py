@@ -69,7 +69,8 @@ def test_an_old_writer_is_refused_in_its_own_bucket_that_never_heard_of_the_new_
     with pytest.raises(StaleEpoch, match=r"epoch 1 is over.*gcp/europe-west2 acts in epoch 2, since .*: aws is dark"):
         commit(landing, {"a": b"2"}, platform.folder, epoch=old.acting(platform.workload, "UK").epoch)
     assert landing.current() == first.manifest
-    # From now on it knows.
+    # From now on it knows, because it asked again.
+    assert old.renew(platform.workload, "UK") == (OLD, NEW)
     assert old.acting(platform.workload, "UK") == NEW
 
 

@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 
 from mcml_assets.automation import TAKEOVER_TAG
 from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.register import Entry
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.failover import FRESH_SECONDS, build_failover
 from mcml_assets_tests.failover.stage import Stage, example_workloads
@@ -128,6 +130,41 @@ def test_failing_in_turn_ends_where_somebody_answers(tower: Tower):
     assert "no location may take the work over" in tower.told(SHOP, "UK")[-1]
     for location in (A, C):
         assert f"not {location}: down" in tower.told(SHOP, "UK")[-1]
+
+
+def started(tower: Tower, noun: str, partition: str) -> str:
+    """A run that went on since before, and will never end by itself; its id."""
+    run = dg.DagsterRun(
+        "__ASSET_JOB", str(uuid4()), tags={"dagster/partition": partition}, status=dg.DagsterRunStatus.STARTED,
+        asset_selection=frozenset({dg.AssetKey([SHOP, noun])}),
+    )  # fmt: skip
+    tower.instance.add_run(run)
+    event = dg.DagsterEvent(dg.DagsterEventType.PIPELINE_START.value, "__ASSET_JOB")
+    tower.instance.report_dagster_event(event, run.run_id)
+    return run.run_id
+
+
+def test_a_takeover_does_not_wait_for_runs_that_hang_in_the_lost_location(tower: Tower):
+    """What holds the jurisdiction's slot, or goes on where nobody answers, is ended; runs of others go on."""
+    ended = [started(tower, "landing", "UK"), started(tower, "raw_data", A)]
+    going_on = [started(tower, "raw_data", B), started(tower, "landing", "EU")]
+    tower.stage.darken("aws")
+    assert asked(tower.tick()) == [TAKEOVER]
+    statuses = {run.run_id: run.status for run in tower.instance.get_runs()}
+    assert {statuses[run] for run in ended} == {dg.DagsterRunStatus.CANCELED}
+    assert {statuses[run] for run in going_on} == {dg.DagsterRunStatus.STARTED}
+
+
+def test_a_takeover_after_a_change_by_hand_ends_what_started_before_it_only(tower: Tower):
+    """A run that began under the new epoch is the new acting location's own work."""
+    before = started(tower, "landing", "UK")
+    stores = CloudStores.from_settings(tower.stage.settings)
+    workload = tower.stage.workloads[SHOP]
+    stores.register.change(workload, "UK", Acting(A, 1), Acting(C, 2), who="anna", why="maintenance", request_id="1")
+    after = started(tower, "training_run", "UK")
+    assert asked(tower.tick()) == [TAKEOVER]
+    statuses = {run.run_id: run.status for run in tower.instance.get_runs()}
+    assert (statuses[before], statuses[after]) == (dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.STARTED)
 
 
 def test_one_location_after_the_other(tower: Tower):
@@ -255,12 +292,12 @@ def test_a_quiet_tick_reads_a_bounded_number_of_registers(tmp_path: Path, monkey
     tower = tower_over(stage)
     tower.tick()
     asked_for: list[str] = []
-    read: Callable[..., Acting] = QuorumRegister.read
+    read: Callable[..., Entry] = QuorumRegister.entry
 
-    def counted(self: QuorumRegister, workload: object, jurisdiction: str) -> Acting:
+    def counted(self: QuorumRegister, workload: object, jurisdiction: str) -> Entry:
         asked_for.append(jurisdiction)
         return read(self, workload, jurisdiction)
 
-    monkeypatch.setattr(QuorumRegister, "read", counted)
+    monkeypatch.setattr(QuorumRegister, "entry", counted)
     tower.tick()
     assert 0 < len(asked_for) <= REFRESHED

@@ -1,19 +1,26 @@
 """What the recovery sensor promises: what was missed is caught up once, and work returns to whom it can be trusted to."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from mcml_assets.clouds.fault_plan import set_fault
 from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.errors import StaleEpoch
+from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.recovery import CATCH_UP_CHECKS, FAILBACK_CHECKS
+from mcml_assets.domain.register import Evacuation
+from mcml_assets.domain.snapshot import SNAPSHOT_NOUNS
 from mcml_assets.domain.workload import Failback, Workload
-from mcml_assets.failover.evacuations import Evacuation, evacuate
 from mcml_assets.sensors import recovery
 from mcml_assets.sensors.failover import build_failover
-from mcml_assets.sensors.recovery import build_recovery
+from mcml_assets.sensors.recovery import Returns, build_recovery
+from mcml_assets.snapshots.store import SnapshotStore
 from mcml_assets_tests.failover.stage import Stage, example_workloads
 from mcml_assets_tests.sensors.tower import Tower, asked
+from mcml_assets_tests.snapshots.committing import commit
 
 A, B, C = "aws/eu-west-2", "gcp/europe-west2", "azure/uksouth"
 SHOP = "online_retail"
@@ -70,6 +77,34 @@ def test_a_returned_location_is_asked_for_what_it_missed_once(outage: Outage):
     assert f"{A} answers again" in outage.tower.told(SHOP, "UK")[-1]
 
 
+def test_a_returned_location_refuses_the_old_epoch_before_it_is_caught_up(outage: Outage):
+    """A writer of the former epoch, held up since before the outage, comes through nowhere there after one clean probe."""
+    held_up = [SnapshotStore(outage.stage.stores.bucket(A), SHOP, noun) for noun in SNAPSHOT_NOUNS]
+    outage.ticks(2)
+    outage.stage.mend()
+    # Nothing there has heard of the new epoch yet: right now it would still come through.
+    assert {pointer.refuses_below for store in held_up if (pointer := store.current_pointer()) is not None} == {1}
+    assert outage.ticks(1) == []
+    for late in held_up:
+        with pytest.raises(StaleEpoch, match="is at epoch 2; a writer of epoch 1 may not move it"):
+            commit(late, {"late": b"x"}, outage.stage.scratch, epoch=1)
+    assert outage.ticks(CATCH_UP_CHECKS - 1) == [CATCH_UP]
+    assert Returns.from_json(outage.tower.cursors["recovery"]).unfenced[A] == []
+
+
+def test_a_location_that_cannot_be_fenced_is_not_caught_up(outage: Outage, monkeypatch: pytest.MonkeyPatch):
+    """As long as an old writer could still come through, nothing is asked for there; then it is, once."""
+    outage.stage.mend()
+    now = datetime.now(UTC)
+    refusal = Fault(A, FaultKind.CREDENTIALS_REVOKED, now, now + timedelta(hours=1), {"operation": "put_if_match"})
+    set_fault(refusal, outage.stage.stores.topology, outage.stage.settings)
+    assert outage.ticks(CATCH_UP_CHECKS + 1) == []
+    assert f"{A} answers again, and could not be fenced" in outage.tower.last_skip["recovery"]
+    outage.stage.mend()
+    assert outage.ticks(1) == [CATCH_UP]
+    assert outage.ticks(2) == []
+
+
 def test_the_primary_gets_its_work_back_when_it_lacks_nothing(outage: Outage):
     """Watched for some clean probes and caught up, it acts again under the next epoch, and is asked to take over."""
     outage.stage.mend()
@@ -122,7 +157,8 @@ def test_manual_failback_waits_for_a_person(tmp_path: Path, monkeypatch: pytest.
 
 def test_an_evacuated_primary_is_left_alone(outage: Outage):
     """What a person took away, a person gives back."""
-    evacuate(outage.stage.settings, Evacuation(A, None, None, "anna", "maintenance", "2026-01-01T00:00:00+00:00"))
+    taken = Evacuation(A, True, "anna", "maintenance", "2026-01-01T00:00:00+00:00")
+    outage.stage.stores.register.evacuate(outage.workload, "UK", taken)
     outage.stage.mend()
     outage.ticks(CATCH_UP_CHECKS)
     outage.catch_up()

@@ -40,7 +40,7 @@ def build_endpoint(workload: Workload) -> dg.AssetsDefinition:
         location = context.partition_key
         placed = workload.placed(location)
         began = monotonic()
-        with typed_failures():
+        with typed_failures(stores, workload):
             acting = stores.acting(workload, workload.placement_of(location).jurisdiction)
             if location == acting.location:
                 context.instance.add_run_tags(context.run.run_id, {ACTING_TAG: str(acting.epoch)})

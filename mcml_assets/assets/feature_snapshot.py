@@ -47,7 +47,7 @@ def build_feature_snapshot(workload: Workload) -> dg.AssetsDefinition:
         location = context.partition_key
         placement = workload.placement_of(location)
         began = monotonic()
-        with typed_failures():
+        with typed_failures(stores, workload):
             acting = stores.acting(workload, placement.jurisdiction)
             if location == acting.location:
                 context.instance.add_run_tags(context.run.run_id, {ACTING_TAG: str(acting.epoch)})

@@ -90,7 +90,7 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
         snapshot stays current.
         """
         jurisdiction = context.partition_key
-        with typed_failures(), TemporaryDirectory() as scratch:
+        with typed_failures(stores, workload), TemporaryDirectory() as scratch:
             acting = stores.acting(workload, jurisdiction)
             snapshots = stores.snapshots(workload, acting.location, "landing")
             taken_over = become_original(workload, acting, "landing", stores.snapshots, shared_prober(stores.settings))

@@ -33,7 +33,7 @@ def build_model(workload: Workload) -> dg.AssetsDefinition:
         golden predictions when it was loaded here.
         """
         location = context.partition_key
-        with typed_failures():
+        with typed_failures(stores, workload):
             acting = stores.acting(workload, workload.placement_of(location).jurisdiction)
             source = originals(workload, acting.location, "training_run", stores.snapshots)
             manifest = source.current()

@@ -30,7 +30,7 @@ def build_raw_data(workload: Workload) -> dg.AssetsDefinition:
         `current` names the snapshot only after all of them arrived; until then it names the former one.
         """
         location = context.partition_key
-        with typed_failures():
+        with typed_failures(stores, workload):
             acting = stores.acting(workload, workload.placement_of(location).jurisdiction)
             source = originals(workload, acting.location, "landing", stores.snapshots)
             manifest = source.current()

@@ -36,7 +36,7 @@ def build_traffic_route(workload: Workload) -> dg.AssetsDefinition:
         """
         jurisdiction = context.partition_key
         placement = workload.placement(jurisdiction)
-        with typed_failures():
+        with typed_failures(stores, workload):
             acting = stores.acting(workload, jurisdiction)
             model = stores.snapshots(workload, acting.location, "model").current()
             if model is None:

@@ -74,7 +74,7 @@ def build_training_run(workload: Workload) -> dg.AssetsDefinition:
         from mcml_assets.training.tracking import log_candidate  # noqa: PLC0415 - MLflow, 2 s
 
         jurisdiction = context.partition_key
-        with typed_failures(), TemporaryDirectory() as scratch:
+        with typed_failures(stores, workload), TemporaryDirectory() as scratch:
             inputs = _inputs(workload, stores, jurisdiction)
             # A refused candidate is a finished experiment: MLflow keeps it with its figures.
             with _tracked(context, workload, stores, inputs) as run:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import partial
+from typing import cast
 
 import httpx
 
 from mcml_assets.clouds.fault_plan import list_faults
 from mcml_assets.clouds.inspection import BucketInspector, Fact
-from mcml_assets.clouds.interfaces import ObjectMeta, ObjectStore
+from mcml_assets.clouds.interfaces import CopyingStore, ObjectMeta, ObjectStore
 from mcml_assets.clouds.registry import inspector, open_store
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import (
@@ -91,7 +93,7 @@ def examine(location: Location, settings: Settings) -> Examination:
     try:
         asked = inspector(location)
         checks.append(_clock(asked))
-        checks.extend(_examine_bucket(location, open_store(location, settings), asked))
+        checks.extend(_examine_bucket(location, open_store(location, settings), asked, settings))
     except ConfigurationError as error:
         verdict = Verdict.MISCONFIGURED
         checks.append(Check("reach", State.ERROR, str(error), "correct the topology or the variable that it names"))
@@ -118,7 +120,7 @@ def worst(examinations: Sequence[Examination]) -> Verdict:
     return max((each.verdict for each in examinations), key=order.index, default=Verdict.OK)
 
 
-def _examine_bucket(location: Location, store: ObjectStore, asked: BucketInspector) -> Iterator[Check]:
+def _examine_bucket(location: Location, store: ObjectStore, asked: BucketInspector, settings: Settings) -> Iterator[Check]:
     """Raises `ConfigurationError` when the bucket cannot be asked, another error when it cannot be reached."""
     key = f"{PROBE}{secrets.token_hex(8)}"
     try:
@@ -134,6 +136,8 @@ def _examine_bucket(location: Location, store: ObjectStore, asked: BucketInspect
             yield _attempt("read", lambda: _read_back(store, key, content), location)
             yield _attempt("conditional_create", lambda: _second_create(store, key), location)
             yield _attempt("conditional_update", lambda: _stale_update(store, key), location)
+            for origin in location.copies_from.values():
+                yield _attempt("copies_from", partial(_copied, store, origin, key, settings), location)
             protection = asked.protection(key)
             yield _protection("encryption", protection.encryption)
             yield _protection("versioning", protection.versioning)
@@ -191,6 +195,27 @@ def _refused(what: str, write: Callable[[], ObjectMeta]) -> str:
         f"{what} was accepted",
         "two writers would destroy each other's work: use a service that honours If-Match and If-None-Match",
     )
+
+
+def _copied(store: ObjectStore, origin: Location, key: str, settings: Settings) -> str:
+    """Have the provider copy an object that the other location writes; with the other location's own credentials."""
+    source, content = open_store(origin, settings), secrets.token_bytes(1024)
+    source.put(key, content)
+    try:
+        cast("CopyingStore", store).copy_from(origin.key, key, len(content))
+        right = store.get(key) == content
+    except McmlError as error:
+        raise _Wrong(
+            f"the provider refuses to copy from {origin.key}: {error}",
+            f"let this location's identity read the objects of {origin.bucket}, or take {origin.key} out of `copies_from`; "
+            "until then every byte passes this machine",
+        ) from None
+    finally:
+        source.delete(key)
+        inspector(origin).purge(key)
+    if not right:
+        raise _Wrong(f"what the provider copied from {origin.key} is something else", "do not use `copies_from` here")
+    return f"the provider copies from {origin.key} by itself"
 
 
 def _delete(store: ObjectStore, key: str) -> str:

@@ -45,7 +45,8 @@ def doctor(
     JSON: {profile, verdict, faults, locations: [{location, jurisdiction, store, bucket, verdict, checks: [{name, state,
     detail, remedy}]}]}. Verdicts: ok, problems, unreachable, misconfigured. States: ok, warning, error, unknown,
     not_applicable. Checks: clock, reach, write, read, conditional_create, conditional_update, encryption, versioning,
-    public_access, delete, and cleanup where something stayed; what could not be asked any more is absent. Faults are
+    public_access, delete, copies_from where the topology has it, and cleanup where something stayed; what could not be
+    asked any more is absent. Faults are
     those that were set on purpose for these locations, in words.
     """
     from mcml_assets.clouds.registry import provision  # noqa: PLC0415 - opens object stores

@@ -61,7 +61,10 @@ def list_(json_: Json = False) -> None:
     """Every hold in every location. JSON: a list of what `add` prints."""
     from mcml_assets.snapshots.holds import holds  # noqa: PLC0415 - opens object stores
 
-    workloads, _ = read_platform(Settings())
+    try:
+        workloads, _ = read_platform(_settings())
+    except McmlError as error:
+        fail(error)
     assets = [(workload.name, noun) for workload in workloads for noun in SNAPSHOT_NOUNS]
     _everywhere(assets, None, holds, json_)
 
@@ -117,11 +120,18 @@ def _stores(name: str, noun: str, location: str | None) -> "Iterator[SnapshotSto
     from mcml_assets.clouds.registry import open_store  # noqa: PLC0415 - only commands that open stores
     from mcml_assets.snapshots.store import SnapshotStore  # noqa: PLC0415 - the same
 
-    settings = Settings()
+    settings = _settings()
     workload = workload_named(name, read_platform(settings)[0])
     check_noun(noun)
     for placed in [workload.placed(location)] if location else workload.locations:
         yield SnapshotStore(open_store(placed.location, settings), name, noun)
+
+
+def _settings() -> Settings:
+    """The settings, with which also emulated buckets can be entered. Raises `ConfigurationError` when those do not run."""
+    from mcml_assets.emulation.servers import enter_emulators  # noqa: PLC0415 - only commands that open stores
+
+    return enter_emulators(Settings())
 
 
 def check_noun(noun: str) -> None:

@@ -31,6 +31,7 @@ from mcml_assets.doctor import Check, Examination, State, Verdict, examine, exam
 from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.topology import Credentials, Location, SecretReference, StoreAccess
 from mcml_assets.emulation.servers import Emulators
+from mcml_assets_tests.clouds.emulated_buckets import make_bucket
 from mcml_assets_tests.emulation.started import gcs_client, started
 from mcml_assets_tests.serving.served_shop import free_port_range
 
@@ -219,6 +220,22 @@ def test_a_public_container_is_found(emulators: Emulators, tmp_path: Path):
         assert "--public-access off" in (by_name(examination)["public_access"].remedy or "")
     finally:
         client.set_container_access_policy({})
+
+
+@live
+def test_a_promised_copy_by_the_provider_is_tried(emulators: Emulators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What `copies_from` says is done once, for each bucket it names: refused, it is told how to mend it; nothing stays."""
+    own, other = emulators.topology.location(GCP), emulators.topology.location("gcp/us-east4")
+    refused = examine(replace(own, copies_from={other.key: other}), Settings(home=tmp_path))
+    assert (refused.verdict, wrong(refused)) == (Verdict.PROBLEMS, {"copies_from"})
+    assert f"read the objects of {other.bucket}" in (by_name(refused)["copies_from"].remedy or "")
+    open_to_both = [make_bucket("gcs", emulators, monkeypatch.setenv) for _ in range(2)]
+    here, there = (replace(each, region=region) for each, region in zip(open_to_both, ("a", "b"), strict=True))
+    examination = examine(replace(here, copies_from={there.key: there}), Settings(home=tmp_path))
+    assert by_name(examination)["copies_from"].state is State.OK
+    owner = gcs_client(emulators, emulators.owner_key_file)
+    for bucket in (own.bucket, other.bucket, here.bucket, there.bucket):
+        assert list(owner.list_blobs(bucket, versions=True)) == []
 
 
 def google_location(endpoint: str) -> Location:

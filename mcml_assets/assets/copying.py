@@ -86,6 +86,7 @@ def _copied(report: CopyReport) -> dict[str, Any]:
     return {
         "copied_bytes": report.bytes,
         "copied_files": report.files,
+        "server_side_bytes": report.server_side_bytes,
         "reused_bytes": report.skipped_bytes,
         "reused_files": report.skipped_files,
         "retried_files": report.retried,

@@ -25,6 +25,7 @@ class Capability(Enum):
     LIST_PREFIX_EXACT = "lists a folder exactly, in the order of the keys, and sees every acknowledged write"
     CHECKSUM_ON_WRITE = "refuses bytes that arrive damaged"
     VERSIONING = "keeps replaced objects readable by their version, where the bucket has versioning on"
+    COPY_BETWEEN_BUCKETS = "copies from another bucket of its cloud by itself, where its credentials may read that one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,15 @@ _EVERY_KIND = frozenset(
     }
 )
 
+_EVERY_SERVICE = _EVERY_KIND | {Capability.VERSIONING, Capability.COPY_BETWEEN_BUCKETS}
+
 _CAPABILITIES: Mapping[StoreKind, frozenset[Capability]] = {
     "local": _EVERY_KIND | {Capability.VERSION_PER_WRITE},
     # S3's version for conditions is the ETag, the digest of the content: A-B-A cannot be told from A.
-    "s3": _EVERY_KIND | {Capability.CHECKSUM_ON_WRITE, Capability.VERSIONING},
-    "gcs": _EVERY_KIND | {Capability.VERSION_PER_WRITE, Capability.CHECKSUM_ON_WRITE, Capability.VERSIONING},
+    "s3": _EVERY_SERVICE | {Capability.CHECKSUM_ON_WRITE},
+    "gcs": _EVERY_SERVICE | {Capability.VERSION_PER_WRITE, Capability.CHECKSUM_ON_WRITE},
     # obstore sends Azure no Content-MD5, so Azure stores what arrives.
-    "azure": _EVERY_KIND | {Capability.VERSION_PER_WRITE, Capability.VERSIONING},
+    "azure": _EVERY_SERVICE | {Capability.VERSION_PER_WRITE},
 }
 
 # The providers' published limits: "Amazon S3 multipart upload limits", "Cloud Storage quotas and limits" (uploads are

@@ -1,11 +1,12 @@
 """A store that counts what is asked of it, so that a copy can say how many requests it took."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
 from threading import Lock
+from typing import cast
 
-from mcml_assets.clouds.interfaces import ObjectMeta, ObjectStore
+from mcml_assets.clouds.interfaces import CopyingStore, ObjectMeta, ObjectStore
 
 PAGE = 1000
 
@@ -74,6 +75,15 @@ class CountedStore:
     def delete(self, key: str) -> None:
         """See `ObjectStore.delete`."""
         self._counted().delete(key)
+
+    @property
+    def copies_from(self) -> Collection[str]:
+        """See `CopyingStore.copies_from`; nothing where the store copies nothing by itself."""
+        return self.inner.copies_from if isinstance(self.inner, CopyingStore) else ()
+
+    def copy_from(self, location: str, key: str, size: int) -> str | None:
+        """See `CopyingStore.copy_from`; only for what `copies_from` names."""
+        return cast("CopyingStore", self._counted()).copy_from(location, key, size)
 
     def _counted(self) -> ObjectStore:
         with self._lock:

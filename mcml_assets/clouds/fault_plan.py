@@ -14,8 +14,8 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-from mcml_assets.clouds.faulty import FaultyStore, FaultyVersionedStore
-from mcml_assets.clouds.interfaces import ObjectStore, VersionedStore
+from mcml_assets.clouds.faulty import FaultyCloudStore, FaultyStore
+from mcml_assets.clouds.interfaces import CloudStore, ObjectStore
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.faults import PREDICT, Fault, FaultKind
@@ -80,7 +80,7 @@ def with_faults(store: ObjectStore, settings: Settings) -> ObjectStore:
     if not faults_allowed(settings):
         return store
     plan = _shared_plan(settings.faults_file)
-    faulty = FaultyVersionedStore if isinstance(store, VersionedStore) else FaultyStore
+    faulty = FaultyCloudStore if isinstance(store, CloudStore) else FaultyStore
     return faulty(store, plan.faults, numbers=plan.numbers)
 
 

@@ -6,7 +6,7 @@ which faults there are `fault_plan.py`'s.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from mcml_assets.clouds.answers import answered_error, unreachable_error
 from mcml_assets.clouds.chunks import CHUNK_SIZE, file_chunks
-from mcml_assets.clouds.interfaces import ObjectMeta, ObjectStore, VersionedStore
+from mcml_assets.clouds.interfaces import CloudStore, ObjectMeta, ObjectStore
 from mcml_assets.domain.errors import McmlError, ObjectNotFound, TransientError
 from mcml_assets.domain.faults import SKEW_REFUSED_SECONDS, WRITES, Fault, FaultKind
 
@@ -127,10 +127,10 @@ class FaultyStore:
         request = self._begin("delete", key)
         self._written(request, lambda: self.inner.delete(key))
 
-    def _begin(self, operation: str, key: str) -> Request:
-        """Number a request, let it wait, and refuse it where a fault says so."""
+    def _begin(self, operation: str, key: str, *others: str) -> Request:
+        """Number a request, let it wait, and refuse it where a fault says so; `others` are locations it needs as well."""
         number = next(self._numbers)
-        active = self._active()
+        active = self._active(*others)
         if not active:
             self._seen.clear()
             return Request(number, operation, key, ())
@@ -148,12 +148,13 @@ class FaultyStore:
             self._remember(active, key)
         return request
 
-    def _active(self) -> tuple[Fault, ...]:
+    def _active(self, *others: str) -> tuple[Fault, ...]:
         planned = self._faults()
         if not planned:
             return ()
         now = self._clock()
-        return tuple(fault for fault in planned if fault.active(now) and fault.concerns(self.location))
+        concerned = (self.location, *others)
+        return tuple(fault for fault in planned if fault.active(now) and any(map(fault.concerns, concerned)))
 
     def _refuse(self, fault: Fault, key: str) -> None:
         """Raise what a cloud's client would, after our translation, where the fault lets nothing pass."""
@@ -239,14 +240,29 @@ class FaultyStore:
                 return
 
 
-class FaultyVersionedStore(FaultyStore):
-    """The same around a store that keeps versions."""
+class FaultyCloudStore(FaultyStore):
+    """The same around a provider's store."""
 
-    inner: VersionedStore
+    inner: CloudStore
 
     def get_version(self, key: str, version: str) -> bytes:
         """The object as it was in this version. Raises `ObjectNotFound`."""
         return self._arrived(self._begin("get_version", key), self.inner.get_version(key, version))
+
+    @property
+    def copies_from(self) -> Collection[str]:
+        """The keys of the locations whose buckets these credentials may read, by the topology."""
+        return self.inner.copies_from
+
+    def copy_from(self, location: str, key: str, size: int) -> str | None:
+        """Have the provider copy an object; what fails at either location fails here. Raises `ObjectNotFound`."""
+        request = self._begin("copy_from", key, location)
+        digest = self._written(request, lambda: self.inner.copy_from(location, key, size))
+        if fault := request.struck(FaultKind.FLIPPED_BIT):
+            # Stored wrong, and told by nobody.
+            self.inner.put(key, b"".join(_flipped(self.inner.stream(key), fault.draw(request.number, "bit"))))
+            return None
+        return digest
 
 
 def _dated(request: Request, meta: ObjectMeta) -> ObjectMeta:

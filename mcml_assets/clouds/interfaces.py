@@ -5,7 +5,7 @@ Every implementation translates its SDK's errors into `domain.errors`: `ObjectNo
 `CredentialsRejected` (one of its kinds) when it refuses ours, `TransientError` when it asks to slow down.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -90,3 +90,27 @@ class VersionedStore(ObjectStore, Protocol):
         Raises `ObjectNotFound`, also where the bucket has versioning off.
         """
         ...
+
+
+@runtime_checkable
+class CopyingStore(ObjectStore, Protocol):
+    """A store whose kind has `Capability.COPY_BETWEEN_BUCKETS`."""
+
+    @property
+    def copies_from(self) -> Collection[str]:
+        """The keys of the locations whose buckets these credentials may read, by the topology."""
+        ...
+
+    def copy_from(self, location: str, key: str, size: int) -> str | None:
+        """Have the provider copy the object `key` of `size` bytes from that location's bucket into this one.
+
+        No byte of it passes here, so whether the copy is right is the caller's to prove. Returns the SHA-256 in hex that
+        the provider computed of what it stored, None where it tells none that can be relied on. Raises `ObjectNotFound`
+        when the source is missing, and as every method does; then nothing was written.
+        """
+        ...
+
+
+@runtime_checkable
+class CloudStore(VersionedStore, CopyingStore, Protocol):
+    """A store behind a provider's service, which can do all of it."""

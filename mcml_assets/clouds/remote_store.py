@@ -6,7 +6,7 @@ this module only where a store is opened.
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain
@@ -70,6 +70,7 @@ class RemoteStore(ObstoreStore):
         super().__init__(location.key, open_client)
         self._bucket = location.bucket
         self._limits = upload_limits(location.store.kind)
+        self._origins = location.copies_from
         self._seen = float("-inf")
 
     def put(self, key: str, data: bytes | Path | Iterator[bytes]) -> ObjectMeta:
@@ -93,6 +94,11 @@ class RemoteStore(ObstoreStore):
         """The object as it was in that version, also after it was replaced or deleted. Raises `ObjectNotFound`."""
         with self.translated(key):
             return bytes(obstore.get(self.client, self.path(key), options={"version": version}).bytes())
+
+    @property
+    def copies_from(self) -> Collection[str]:
+        """The keys of the locations whose buckets these credentials may read, by the topology."""
+        return self._origins.keys()
 
     def check_bucket(self) -> None:
         """Raise `LocationUnavailable` when the bucket is gone: an answer without a body says 404 for either."""

@@ -6,6 +6,7 @@ workload lives where is written in its `defs.yaml`.
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -50,6 +51,11 @@ class RegionModel(BaseModel):
     account: str | None = Field(
         None, description="Storage account of this region (azure), where it differs.", pattern=r"^[a-z0-9]{3,24}$"
     )
+    copies_from: list[str] = Field(
+        default_factory=list,
+        description="Other locations of this cloud and jurisdiction whose buckets this region's credentials may read; the "
+        "provider then copies from there by itself. None by default: each identity enters its own bucket only.",
+    )
     # Judged by our own rules: pydantic would repeat what it refuses, which may be a secret.
     credentials: Any = Field(None, description="How this region's bucket is entered: a method, and secrets by {env: NAME}.")
 
@@ -93,7 +99,13 @@ def load_topology(path: Path) -> Topology:
         for cloud, of_cloud in model.clouds.items()
         for region, written in of_cloud.regions.items()
     ]
-    return Topology(profile=path.stem, locations={location.key: location for location in locations})
+    by_key = {location.key: location for location in locations}
+    for location in locations:
+        written = model.clouds[location.cloud].regions[location.region]
+        if written.copies_from:
+            origins = {origin.key: origin for origin in locations if origin.key in written.copies_from}
+            by_key[location.key] = replace(location, copies_from=origins)
+    return Topology(profile=path.stem, locations=by_key)
 
 
 @cache
@@ -121,6 +133,7 @@ def _problems(model: TopologyModel) -> Iterator[Problem]:
         for region, written in of_cloud.regions.items():
             here = ("clouds", cloud, "regions", region)
             yield from _store_problems(of_cloud.store, written, here)
+            yield from _copying_problems(model, f"{cloud}/{region}", here)
             for index, profile in enumerate(written.compute_profiles):
                 if profile not in model.compute_profiles:
                     nearest = did_you_mean(profile, list(model.compute_profiles))
@@ -140,6 +153,26 @@ def _store_problems(store: StoreModel, written: RegionModel, here: tuple[str, ..
         yield Problem((*here, "account"), "this key is missing: an Azure container lies in a storage account")
     elif store.kind != "azure" and written.account is not None:
         yield Problem((*here, "account"), f"only azure has storage accounts, and this store is of kind {store.kind!r}")
+
+
+def _copying_problems(model: TopologyModel, key: str, here: tuple[str, ...]) -> Iterator[Problem]:
+    """What is wrong with a region's `copies_from`: only a bucket of the same provider, under the same law, can be meant."""
+    regions = {f"{cloud}/{region}": found for cloud, each in model.clouds.items() for region, found in each.regions.items()}
+    cloud = key.partition("/")[0]
+    for index, origin in enumerate(regions[key].copies_from):
+        path = (*here, "copies_from", index)
+        if origin not in regions:
+            yield Problem(path, f"unknown location {origin!r}{did_you_mean(origin, list(regions))}")
+        elif origin == key:
+            yield Problem(path, f"{key} reads its own bucket anyway: remove it")
+        elif origin.partition("/")[0] != cloud:
+            yield Problem(path, f"{origin} is in another cloud, which {cloud} cannot copy from by itself: remove it")
+        elif regions[origin].jurisdiction != regions[key].jurisdiction:
+            yield Problem(
+                path, f"{origin} lies in {regions[origin].jurisdiction}, {key} in {regions[key].jurisdiction}: remove it"
+            )
+        elif model.clouds[cloud].store.kind == "local":
+            yield Problem(path, "between local folders nothing is copied without being read: remove it")
 
 
 def _location(model: TopologyModel, cloud: str, region: str, written: RegionModel) -> Location:

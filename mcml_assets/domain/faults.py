@@ -24,7 +24,7 @@ SKEW_REFUSED_SECONDS = 900
 
 CONTENT_READS = ("get", "get_with_meta", "get_range", "stream", "get_version")
 READS = (*CONTENT_READS, "head", "list")
-WRITES = ("put", "put_if_absent", "put_if_match", "delete")
+WRITES = ("put", "put_if_absent", "put_if_match", "delete", "copy_from")
 PREDICT = "predict"
 
 
@@ -50,7 +50,7 @@ MEANINGS: Mapping[FaultKind, str] = {
     FaultKind.LATENCY: "every answer comes later",
     FaultKind.BANDWIDTH: "bytes pass at a bounded pace, each request for itself",
     FaultKind.TRUNCATED_READ: "the end of what is read is missing, and nobody says so",
-    FaultKind.FLIPPED_BIT: "one bit of what is read is another one, and nobody says so",
+    FaultKind.FLIPPED_BIT: "one bit of what is read, or copied by the provider, is another one, and nobody says so",
     FaultKind.LOST_ACKNOWLEDGEMENT: "a write happens, and the answer that says so is lost",
     FaultKind.STALE_READ: "an object reads as it was first seen while the fault lasts, whatever was written since",
     FaultKind.CLOCK_SKEW: "the bucket's clock is ahead of ours (behind, if negative); past 15 minutes it refuses requests",
@@ -62,7 +62,7 @@ APPLIES: Mapping[FaultKind, tuple[str, ...]] = {
     FaultKind.LATENCY: (*READS, *WRITES),
     FaultKind.BANDWIDTH: (*CONTENT_READS, "put", "put_if_absent", "put_if_match"),
     FaultKind.TRUNCATED_READ: CONTENT_READS,
-    FaultKind.FLIPPED_BIT: CONTENT_READS,
+    FaultKind.FLIPPED_BIT: (*CONTENT_READS, "copy_from"),
     FaultKind.LOST_ACKNOWLEDGEMENT: WRITES,
     # An old version is asked for by its name: it cannot be stale.
     FaultKind.STALE_READ: ("get", "get_with_meta", "get_range", "stream", "head"),

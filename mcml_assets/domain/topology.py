@@ -69,6 +69,8 @@ class Location:
     """One region of one cloud: the unit of placement, of failure, and the partition key.
 
     `egress_price` is what one GiB leaving this location costs, in `currency`. `store` says how its bucket is reached.
+    `copies_from` has the other locations of its cloud and jurisdiction whose buckets its own credentials may read, so that
+    the provider copies from there by itself; none unless the topology says so.
     """
 
     cloud: str
@@ -79,6 +81,7 @@ class Location:
     currency: str
     compute_profiles: Mapping[str, ComputeProfile]
     store: StoreAccess = field(default_factory=StoreAccess)
+    copies_from: Mapping[str, "Location"] = field(default_factory=dict[str, "Location"])
 
     @property
     def key(self) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterator
 from hashlib import file_digest, sha256
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
-from mcml_assets.clouds.interfaces import ObjectStore
+from mcml_assets.clouds.interfaces import CopyingStore, ObjectStore
 from mcml_assets.domain.errors import CorruptSnapshot, ObjectNotFound
 from mcml_assets.domain.snapshot import DIGEST_ALGORITHM, SnapshotFile
 from mcml_assets.snapshots.workers import run_all
@@ -74,6 +75,21 @@ class Blobs:
         # The comparison ends the stream, and an interrupted put shows nothing: so nothing wrong is ever stored. A small
         # blob is compared first and takes one request, whatever the store.
         self._store.put(self.key(file.digest), b"".join(checked) if file.size <= TRANSFER_CHUNK else checked)
+
+    @property
+    def copies_from(self) -> Collection[str]:
+        """The keys of the locations from which the provider can copy blobs to here by itself."""
+        return self._store.copies_from if isinstance(self._store, CopyingStore) else ()
+
+    def copied(self, file: SnapshotFile, origin: str) -> bool:
+        """Have the provider copy the blob from the location `origin`; whether what is stored now is proved to be right.
+
+        By the digest that the provider computed of it, or by reading it. Where it is not, some wrong blob may be stored
+        under the name until it is written again. Raises as `CopyingStore.copy_from` does.
+        """
+        told = cast("CopyingStore", self._store).copy_from(origin, self.key(file.digest), file.size)
+        proof = told if DIGEST_ALGORITHM == "sha256" else None
+        return (proof or self.stored_digest(file)) == file.digest
 
     def read(self, file: SnapshotFile) -> Iterator[bytes]:
         """The blob in chunks; the last one is followed by `CorruptSnapshot` when they were not what `file` says."""

@@ -6,11 +6,12 @@ the manifest follows when all files are there, the pointer last. What happens to
 seen here: `integrity` reads them back before anything downstream uses them, `scrub.py` does so again and again, and
 `verify` reads what is there before relying on it.
 
+Where the topology lets a location's credentials read another bucket of its cloud, the provider copies by itself, and no
+byte passes here. Each such copy is proved before the manifest follows, by the digest that the provider computed of it or by
+reading it where it is; one that is refused or wrong is streamed after all.
+
 Two locations never share bytes on disk: a hard link or a reflink would make a copy of nothing, as one bad block would be
-bad in both. Nor is a copy made by the provider's own machines, between two buckets of one cloud. On S3 it could be proved
-(CopyObject tells the SHA-256 of what it stored; Google tells CRC32C only, Azure nothing), but the identity that asks for it
-must enter both buckets, and no location's identity enters two: whoever takes one location's credentials has one location.
-Within one location nothing is copied at all, for its assets share their blobs.
+bad in both. Within one location nothing is copied at all, for its assets share their blobs.
 
 Which location copies from which, and when, is decided above; what a committed snapshot looks like is in `store.py`.
 """
@@ -24,7 +25,7 @@ from threading import Event, Lock
 from time import monotonic
 
 from mcml_assets.domain.egress import EgressPrice, egress_cost
-from mcml_assets.domain.errors import CorruptSnapshot, LocationUnavailable
+from mcml_assets.domain.errors import CorruptSnapshot, LocationUnavailable, McmlError
 from mcml_assets.domain.snapshot import Manifest, SnapshotFile
 from mcml_assets.snapshots.store import SnapshotStore
 from mcml_assets.snapshots.workers import DEFAULT_LIMITS, MemoryBudget, ReplicationLimits, run_all
@@ -39,13 +40,15 @@ Progress = Callable[[int, int], object]
 class CopyReport:
     """What a replication moved, what the target had already, and what it took.
 
-    `retried` counts readings that were damaged and done again; `requests` those of all locations together, an upload in
-    parts as one. `egress_bytes` left their location, damaged ones too; `egress_cost` is what they cost in `currency`, and
-    None when a price is unknown. Within one location nothing leaves.
+    `server_side_bytes`, of `bytes`, were copied by the provider itself. `retried` counts readings that were damaged and done
+    again; `requests` those of all locations together, an upload in parts as one. `egress_bytes` left their location, damaged
+    ones too, whoever carried them; `egress_cost` is what they cost in `currency`, and None when a price is unknown. Within
+    one location nothing leaves.
     """
 
     files: int
     bytes: int
+    server_side_bytes: int
     skipped_files: int
     skipped_bytes: int
     retried: int
@@ -118,12 +121,16 @@ class _Transfer:
         self._started = monotonic()
         self._source, self._target, self._others = source, target, others
         self._manifest, self._limits, self._progress = manifest, limits, progress
+        # The same object under the same name, in a bucket that the target's credentials may read.
+        same_name = source.blobs.folder == target.blobs.folder
+        self._by_provider = same_name and source.location in target.blobs.copies_from
         self._stores = {id(store): store for store in (source, target, *others)}.values()
         self._requests = sum(store.requests for store in self._stores)
         self._budget = MemoryBudget(limits.memory_bytes)
         self._stopped = Event()
         self._lock = Lock()
         self._copied: list[int] = []
+        self._server_side = 0
         self._moved = 0
         self._retried = 0
         self._sent: Counter[EgressPrice | None] = Counter()
@@ -146,6 +153,7 @@ class _Transfer:
         return CopyReport(
             files=len(self._copied),
             bytes=sum(self._copied),
+            server_side_bytes=self._server_side,
             skipped_files=len(self._manifest.files) - len(self._copied),
             skipped_bytes=self._manifest.size - sum(self._copied),
             retried=self._retried,
@@ -157,6 +165,8 @@ class _Transfer:
         )
 
     def _copy(self, file: SnapshotFile) -> None:
+        if self._by_provider and self._copied_by_provider(file):
+            return
         problems: list[str] = []
         with self._budget.reserved_for(file):
             # Bytes may have been damaged on the way, which another reading tells from damage at the source.
@@ -180,6 +190,22 @@ class _Transfer:
             self._retried -= 1  # the last one was not followed by another
         tried = ", ".join(dict.fromkeys(store.location for store in (self._source, *self._others)))
         raise CorruptSnapshot(f"{'; '.join(dict.fromkeys(problems))}; tried {tried}")
+
+    def _copied_by_provider(self, file: SnapshotFile) -> bool:
+        """Whether the provider copied the file by itself, and the copy is proved; otherwise it is to be streamed."""
+        try:
+            proved = self._target.blobs.copied(file, self._source.location)
+        except McmlError:
+            return False  # what is wrong with either side, streaming tells by its own error
+        with self._lock:
+            self._sent[self._source.price] += file.size
+            if proved:
+                self._copied.append(file.size)
+                self._server_side += file.size
+                self._moved += file.size
+            else:
+                self._retried += 1
+        return proved
 
     def _metered(self, origin: SnapshotStore, chunks: Iterator[bytes]) -> Iterator[bytes]:
         leaves = origin.location != self._target.location

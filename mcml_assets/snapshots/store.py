@@ -211,13 +211,15 @@ class SnapshotStore:
     ) -> frozenset[str]:
         """The digests of those files that need not be written, because they are promised, or found with their size.
 
-        With `verify` nothing is taken for granted: what is found is read, and counts only if its digest is right. `keep` is
-        called every second.
+        With `verify` nothing is taken for granted: what is found is read, and counts only if its digest is right. So it is
+        without, where the provider copies by itself: what a dead process had it copy was never proved. `keep` is called
+        every second.
         """
-        if not verify:
-            known = {file.digest for file in files if file.digest in promised}
-            return self.blobs.held([file for file in files if file.digest not in known], limits.concurrency, keep) | known
+        known = frozenset[str]() if verify else frozenset(file.digest for file in files if file.digest in promised)
+        files = [file for file in files if file.digest not in known]
         found = self.blobs.held(files, limits.concurrency, keep)
+        if not (verify or self.blobs.copies_from):
+            return found | known
         sound: set[str] = set()
         run_all(
             lambda file: sound.add(file.digest) if self.blobs.stored_digest(file) == file.digest else None,
@@ -225,7 +227,7 @@ class SnapshotStore:
             concurrency=limits.concurrency,
             tick=keep,
         )
-        return frozenset(sound)
+        return known | sound
 
     def fetch(self, manifest: Manifest, folder: Path) -> dict[str, Path]:
         """Download a snapshot's files into `folder` and return where each is, by its path in the snapshot.

@@ -53,18 +53,18 @@ LIMITATIONS = (
         consequence="restoring from blob versions is unverified until it is run against a storage account",
         source="https://github.com/Azure/Azurite#support-matrix",
     ),
+    Limitation(
+        "s3",
+        "test_a_location_may_read_no_other",
+        emulator=True,
+        reason="of a copy between buckets moto asks who may write the target, and not who may read the source",
+        consequence="that AWS refuses such a copy is unverified; whatever it copies is proved or streamed anew all the same",
+        source="https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html",
+    ),
 )
 
 # What a provider offers and the platform does without, with the reason.
-NOT_USED = (
-    (
-        "Copies by the provider's own machines, between two buckets of one cloud. On S3 such a copy could be proved "
-        "(CopyObject tells the SHA-256 of what it stored, up to 5 GiB; Google tells CRC32C only, Azure nothing). But "
-        "whoever asks for it must enter both buckets, and each location has an identity that enters its own bucket and no "
-        "other. Within one location nothing is copied at all: its assets share their files."
-    ),
-    "Hard links and reflinks between local buckets: one bad block would be bad in both copies.",
-)
+NOT_USED = ("Hard links and reflinks between local buckets: one bad block would be bad in both copies.",)
 
 # What runs against no emulator at all: nobody may call it verified.
 UNVERIFIED = (
@@ -73,6 +73,8 @@ UNVERIFIED = (
     "Google Cloud: `workload_identity` with a service account to act as",
     "throttling as the providers do it; Google takes about one write a second of the same object, and answers 429 beyond",
     "TLS to the providers' own addresses, and the redirects of a wrong region as AWS sends them",
+    "copies by the provider itself: reading a source by a token (Azure, between accounts), and by a role's policy (AWS)",
+    "the SHA-256 that S3 computes of a copy: it is relied on at AWS's own address only, elsewhere copies are read back",
     "objects beyond 5 GiB: the sizes of their parts are computed and tested, such an object was never sent",
 )
 

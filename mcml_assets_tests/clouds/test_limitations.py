@@ -7,11 +7,11 @@ import pytest
 
 from mcml_assets.clouds.capabilities import Capability, capabilities
 from mcml_assets.domain.topology import STORE_KINDS
-from mcml_assets_tests.clouds import test_conformance, test_uploads
+from mcml_assets_tests.clouds import test_conformance, test_server_side_copies, test_uploads
 from mcml_assets_tests.clouds.limitations import LIMITATIONS, limitation
 from mcml_assets_tests.clouds.limitations_page import PAGE, render
 
-SUITE: tuple[ModuleType, ...] = (test_conformance, test_uploads)
+SUITE: tuple[ModuleType, ...] = (test_conformance, test_uploads, test_server_side_copies)
 # The promise that proves a capability.
 PROOFS = {
     Capability.CONDITIONAL_CREATE: "test_only_a_free_key_is_created",

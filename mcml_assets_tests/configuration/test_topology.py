@@ -151,6 +151,58 @@ def test_a_topology_says_how_each_store_is_entered(tmp_path: Path, monkeypatch: 
     assert PASTED not in repr(topology)
 
 
+PARIS = """\
+      eu-west-3:
+        <<: *london
+        bucket: three
+"""
+
+
+@pytest.mark.parametrize(
+    ("origin", "changed", "told"),
+    [
+        ("aws/eu-west-9", {}, "unknown location 'aws/eu-west-9'; did you mean 'aws/eu-west-3'?"),
+        ("aws/eu-west-2", {}, "aws/eu-west-2 reads its own bucket anyway: remove it"),
+        ("gcp/europe-west2", {}, "gcp/europe-west2 is in another cloud, which aws cannot copy from by itself: remove it"),
+        (
+            "aws/eu-west-3",
+            {"bucket: three": "bucket: three\n        jurisdiction: EU"},
+            "lies in EU, aws/eu-west-2 in UK: remove it",
+        ),
+        ("aws/eu-west-3", {}, "between local folders nothing is copied without being read: remove it"),
+    ],
+)
+def test_what_a_provider_cannot_copy_by_itself_is_refused(
+    tmp_path: Path, origin: str, changed: dict[str, str], told: str
+) -> None:
+    """A bucket of another cloud, law or kind, or of nobody, is no source of server-side copies; the line is named."""
+    file = tmp_path / "lab.yaml"
+    text = SOUND.replace("  gcp:\n", PARIS + "  gcp:\n").replace(
+        "bucket: one\n", f"bucket: one\n        copies_from: [{origin}]\n"
+    )
+    for old, new in changed.items():
+        text = text.replace(old, new)
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as raised:
+        load_topology(file)
+    assert f"{file}:9: {AWS}.copies_from[0]: " in str(raised.value)
+    assert told in str(raised.value)
+
+
+def test_a_location_says_from_where_its_provider_may_copy(tmp_path: Path) -> None:
+    """What is named is a location with all that is written of it; nobody may read another bucket unless it is named."""
+    file = tmp_path / "lab.yaml"
+    keys = "credentials: {method: profile, profile: uk}"
+    text = SOUND.replace("  gcp:\n", PARIS + "  gcp:\n").replace("  aws:\n", "  aws:\n    store: {kind: s3}\n")
+    text = text.replace("bucket: one\n", f"bucket: one\n        {keys}\n").replace(
+        "bucket: two\n", "bucket: two\n        credentials: null\n"
+    )
+    file.write_text(text.replace("bucket: three\n", "bucket: three\n        copies_from: [aws/eu-west-2]\n"))
+    topology = load_topology(file)
+    assert topology.location("aws/eu-west-3").copies_from == {"aws/eu-west-2": topology.location("aws/eu-west-2")}
+    assert topology.location("aws/eu-west-2").copies_from == {}
+
+
 def test_a_missing_topology_is_told(tmp_path: Path) -> None:
     """A profile without a file says which file was looked for."""
     with pytest.raises(ConfigurationError, match=r"nowhere\.yaml:1: the file cannot be read: No such file"):

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from mcml_assets.clouds.aws.address import service_address
+from mcml_assets.clouds.aws.client import s3_client
 from mcml_assets.clouds.aws.credentials import credential_provider
 from mcml_assets.clouds.inspection import Fact, Protection
 from mcml_assets.domain.topology import Location
@@ -25,7 +25,7 @@ class S3Inspector:
     @property
     def address(self) -> str:
         """The service's URL."""
-        return self._location.store.endpoint or f"https://s3.{self._location.region}.amazonaws.com"
+        return service_address(self._location)
 
     def protection(self, key: str) -> Protection:
         """What the bucket's settings say."""
@@ -52,18 +52,7 @@ class S3Inspector:
 
     @cached_property
     def _client(self) -> Any:
-        keys = credential_provider(self._location)()
-        return boto3.client(
-            "s3",
-            region_name=self._location.region,
-            endpoint_url=self.address,
-            aws_access_key_id=keys["access_key_id"],
-            aws_secret_access_key=keys["secret_access_key"],
-            aws_session_token=keys.get("token"),
-            config=Config(
-                connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3}, s3={"addressing_style": "path"}
-            ),
-        )
+        return s3_client(self._location, credential_provider(self._location)())
 
     def _encryption(self) -> Fact:
         rules = self._client.get_bucket_encryption(Bucket=self._bucket)["ServerSideEncryptionConfiguration"]["Rules"]

@@ -1,17 +1,20 @@
 """A bucket of Amazon S3. Imports obstore: import this module only where a store is opened."""
 
 import re
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from obstore.store import S3Store as S3Client
 
+from mcml_assets.clouds.aws.address import service_address
 from mcml_assets.clouds.aws.credentials import credential_provider
 from mcml_assets.clouds.remote_store import RETRY, RemoteStore, client_options
 from mcml_assets.domain.topology import Location
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
+
+    from mcml_assets.clouds.aws.copying import S3Copier
 
 
 NAME = re.compile(r"[a-z0-9-]{1,32}")
@@ -30,16 +33,21 @@ class S3Store(RemoteStore):
         super().__init__(location, partial(_client, location))
         self._place = location
 
+    def copy_from(self, location: str, key: str, size: int) -> str | None:
+        """Have S3 copy an object from that location's bucket; the SHA-256 that AWS computed of it, up to 5 GiB."""
+        return self._copier.copy(self._origins[location], self.path(key), size)
+
+    @cached_property
+    def _copier(self) -> "S3Copier":
+        from mcml_assets.clouds.aws.copying import S3Copier  # noqa: PLC0415 - loads boto3, for copies within S3 only
+
+        return S3Copier(self._place)
+
     def other_region(self, answer: str) -> str | None:
         """The region that S3 says the bucket is in, in this very answer or when asked; None for the location's own."""
         named = REGION.search(answer)
         region = named[1] if named else _region_of(self._place)
         return region if region != self._place.region else None
-
-
-def service_address(location: Location) -> str:
-    """Where the location's S3 answers."""
-    return location.store.endpoint or f"https://s3.{location.region}.amazonaws.com"
 
 
 def _region_of(location: Location) -> str | None:

@@ -7,25 +7,15 @@ is given a version, so the blob is asked.
 from functools import cached_property
 from typing import Any
 
-from azure.core.credentials import AccessToken, AzureSasCredential
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
+from mcml_assets.clouds.azure.client import account_address, container_client
 from mcml_assets.clouds.azure.credentials import credential_provider
 from mcml_assets.clouds.inspection import Fact, Protection
 from mcml_assets.domain.topology import Location
 
 EMULATOR = "Azurite"
-
-
-class GivenToken:
-    """A token as the SDK wants it, from where the store has its own."""
-
-    def __init__(self, token: AccessToken) -> None:
-        self._token = token
-
-    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        return self._token
 
 
 class AzureInspector:
@@ -38,7 +28,7 @@ class AzureInspector:
     @property
     def address(self) -> str:
         """The account's URL."""
-        return self._location.store.endpoint or f"https://{self._location.store.account}.blob.core.windows.net"
+        return account_address(self._location)
 
     def protection(self, key: str) -> Protection:
         """What the container and the blob `key` say."""
@@ -91,23 +81,7 @@ class AzureInspector:
 
     @cached_property
     def _client(self) -> ContainerClient:
-        return ContainerClient(
-            self.address,
-            self._location.bucket,
-            credential=self._credential(),
-            retry_total=2,
-            connection_timeout=5,
-            read_timeout=30,
-        )
-
-    def _credential(self) -> Any:
-        given: Any = credential_provider(self._location)()
-        if "access_key" in given:
-            return {"account_name": self._location.store.account, "account_key": given["access_key"]}
-        if "sas_token" in given:
-            return AzureSasCredential(given["sas_token"])
-        expires = given.get("expires_at")
-        return GivenToken(AccessToken(given["token"], int(expires.timestamp()) if expires else 2**31))
+        return container_client(self._location, credential_provider(self._location)())
 
     def _note_server(self, response: Any) -> None:
         self._server = response.http_response.headers.get("server", "")

@@ -13,6 +13,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from mcml_assets.caller_commands import caller_app
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.contract_commands import contract_app
 from mcml_assets.doctor_command import doctor
@@ -39,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(caller_app, name="caller")
 app.add_typer(contract_app, name="contract")
 app.add_typer(edge_app, name="edge")
 app.add_typer(fault_app, name="fault")

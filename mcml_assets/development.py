@@ -25,11 +25,15 @@ from mcml_assets.configuration.settings import PROJECT_ROOT, Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.emulation.servers import is_emulated, start_emulators
-from mcml_assets.serving.data_plane import ensure_data_plane, stop_data_plane
+from mcml_assets.serving.data_plane import edge_url, ensure_data_plane, stop_data_plane
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 10.0
 WATCH_SECONDS = 2.0
+OPEN_EDGE = (
+    "The edge is open: every program of this machine may ask it, and none of another. "
+    "With MCML_EDGE_CALLERS=<folder> it asks who calls; `mcml caller add` makes callers."
+)
 
 
 @dataclass
@@ -76,7 +80,9 @@ def run_platform(written: Settings, tell: Tell, milestones: Callable[[Settings],
         tell(News("address", str(settings.home), "Platform files"))
         try:
             ensure_data_plane(settings)
-            tell(News("address", f"http://{HOST}:{settings.edge_port}", "Edge"))
+            tell(News("address", edge_url(settings), "Edge"))
+            if settings.edge_callers is None:
+                tell(News("note", OPEN_EDGE))
             dagster = _start_dagster(settings)
             tell(News("address", f"http://{HOST}:{settings.webserver_port}", "Dagster UI"))
             tell(News("address", str(settings.home / "logs"), "Logs"))

@@ -29,12 +29,16 @@ def config(
     JSON: {bootstrap, files: {clusters.json, routes.json, endpoints/<workload>.<jurisdiction>.json}}; there are no files
     before the data plane ran.
     """
-    from mcml_assets.serving.edge.render import bootstrap  # noqa: PLC0415 - only this command
+    from mcml_assets.serving.edge.entrance import Entrance  # noqa: PLC0415 - only this command
+    from mcml_assets.serving.edge.listener import bootstrap  # noqa: PLC0415 - the same
     from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - the same
 
     settings = Settings()
     folder = DataPlaneFolder.of(settings).edge
-    start = bootstrap(folder, settings.edge_port, settings.edge_admin_port)
+    try:
+        start = bootstrap(folder, Entrance.of(settings))
+    except ConfigurationError as error:
+        fail(error)
     files = {
         str(file.relative_to(folder)): json.loads(file.read_bytes())
         for file in sorted(folder.rglob("*.json"))

@@ -33,6 +33,21 @@ class Settings(BaseSettings):
     edge_hedge_seconds: float = Field(
         default=0.05, description="How long a location may take to answer before the edge asks another one as well.", gt=0
     )
+    edge_callers: Path | None = Field(
+        default=None, description="Folder of the callers that may ask the edge; without it the edge asks nobody who they are."
+    )
+    edge_tls_certificate: Path | None = Field(default=None, description="Certificate chain of the edge (PEM); with it, TLS.")
+    edge_tls_key: Path | None = Field(default=None, description="Private key of the edge's certificate (PEM).")
+    edge_client_authority: Path | None = Field(
+        default=None, description="Authorities (PEM) whose certificates tell the edge who a caller is; needs TLS."
+    )
+    # How we ask the edge ourselves: `mcml predict`, health checks and synthetic transactions.
+    edge_authority: Path | None = Field(
+        default=None, description="Authority (PEM) of the edge's certificate, where the system does not know it."
+    )
+    edge_token: str = Field(default="MCML_TOKEN", description="Environment variable that holds the token to ask the edge with.")
+    client_certificate: Path | None = Field(default=None, description="Certificate (PEM) to ask the edge with.")
+    client_key: Path | None = Field(default=None, description="Private key of the certificate to ask the edge with (PEM).")
     # Below 32768: the kernel hands out ephemeral ports above it, and a model server would find its own taken.
     endpoint_first_port: int = Field(default=18000, description="First of the ports given to model servers.", gt=0, lt=65000)
     endpoint_ports: int = Field(default=200, description="How many ports model servers may use.", gt=0, le=2000)

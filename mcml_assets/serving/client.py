@@ -1,10 +1,11 @@
 """Asking the edge for a prediction, as any caller would, with the platform's errors for what can go wrong."""
 
 import json
+import os
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import (
@@ -16,7 +17,17 @@ from mcml_assets.domain.errors import (
 )
 from mcml_assets.domain.workload import Workload
 from mcml_assets.serving.data_plane import edge_url
-from mcml_assets.serving.problem import NOT_ROUTED, UNKNOWN_ENTITY, WRONG_JURISDICTION
+from mcml_assets.serving.problem import (
+    NOT_ALLOWED,
+    NOT_ROUTED,
+    TOO_MANY_REQUESTS,
+    UNKNOWN_CALLER,
+    UNKNOWN_ENTITY,
+    WRONG_JURISDICTION,
+)
+
+if TYPE_CHECKING:
+    import httpx
 
 MARGIN_SECONDS = 1.0  # the edge answers within the workload's timeout; the rest is the way to it
 
@@ -50,11 +61,8 @@ def predict(settings: Settings, workload: Workload, entity_id: int | str, jurisd
     import httpx  # noqa: PLC0415 - only when a prediction is asked for
 
     url = f"{workload_url(settings, workload, jurisdiction)}/infer"
-    # The edge speaks plain HTTP on loopback: no proxy, and none of the certificates whose loading takes 20 ms.
-    no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    timeout = workload.serving.timeout_seconds + MARGIN_SECONDS
     try:
-        with httpx.Client(timeout=timeout, trust_env=False, verify=no_certificates) as client:
+        with edge_client(settings, workload.serving.timeout_seconds + MARGIN_SECONDS) as client:
             started = time.perf_counter()
             response = client.post(url, json=_question(workload, entity_id))
             milliseconds = (time.perf_counter() - started) * 1000
@@ -86,11 +94,8 @@ def answering_location(settings: Settings, workload: Workload, jurisdiction: str
     import httpx  # noqa: PLC0415 - only when the edge is asked
 
     try:
-        response = httpx.get(
-            f"{workload_url(settings, workload, jurisdiction)}/ready",
-            timeout=workload.serving.timeout_seconds + MARGIN_SECONDS,
-            trust_env=False,
-        )
+        with edge_client(settings, workload.serving.timeout_seconds + MARGIN_SECONDS) as client:
+            response = client.get(f"{workload_url(settings, workload, jurisdiction)}/ready")
     except httpx.HTTPError as error:
         raise _no_edge(settings, error) from error
     if response.status_code != httpx.codes.OK:
@@ -98,6 +103,38 @@ def answering_location(settings: Settings, workload: Workload, jurisdiction: str
             f"{workload.name} in {jurisdiction}", f"the edge answers with HTTP status {response.status_code}"
         )
     return response.headers["x-mcml-location"]
+
+
+def edge_client(settings: Settings, timeout_seconds: float) -> "httpx.Client":
+    """A client that shows the edge the token or certificate of the settings, and trusts the edge's own authority.
+
+    Raises `ConfigurationError` naming the setting when a certificate cannot be read.
+    """
+    import httpx  # noqa: PLC0415 - only when the edge is asked
+
+    token = os.environ.get(settings.edge_token)
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    # No proxy: the edge is asked where the settings say that it is.
+    return httpx.Client(timeout=timeout_seconds, trust_env=False, verify=_trusted(settings), headers=headers)
+
+
+def _trusted(settings: Settings) -> ssl.SSLContext:
+    if settings.edge_tls_certificate is None:
+        # Plain HTTP on loopback: none of the system's certificates, whose loading takes 20 ms.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context = ssl.create_default_context(cafile=settings.edge_authority)
+    except OSError as error:
+        raise ConfigurationError(f"MCML_EDGE_AUTHORITY names {settings.edge_authority}, no certificate: {error}") from None
+    if settings.client_certificate is not None:
+        try:
+            context.load_cert_chain(settings.client_certificate, settings.client_key)
+        except OSError as error:
+            where = f"{settings.client_certificate} and {settings.client_key}"
+            raise ConfigurationError(
+                f"MCML_CLIENT_CERTIFICATE and MCML_CLIENT_KEY name {where}, no certificate and its key: {error}"
+            ) from None
+    return context
 
 
 def workload_url(settings: Settings, workload: Workload, jurisdiction: str) -> str:
@@ -128,6 +165,12 @@ def _refusal(status: int, body: bytes, what: str) -> McmlError:
         return UnknownEntity(f"{what}: {detail}")
     if kind in (NOT_ROUTED, WRONG_JURISDICTION):
         return ConfigurationError(f"{what} has no route yet: {detail}")
+    if kind == UNKNOWN_CALLER:
+        return ConfigurationError(f"{what}: the edge does not know us: {detail}; MCML_TOKEN may hold another caller's token")
+    if kind == NOT_ALLOWED:
+        return ConfigurationError(f"{what}: {detail}; `mcml caller list` says what each caller may ask")
+    if kind == TOO_MANY_REQUESTS:
+        return TransientError(f"{what}: {detail}; ask again in a second")
     if status >= 500:
         return LocationUnavailable(what, detail)
     return ConfigurationError(f"{what}: {detail}")

@@ -62,7 +62,8 @@ def data_plane_state(settings: Settings) -> DataPlaneState:
 
 def edge_url(settings: Settings) -> str:
     """The one address for predictions, without a path."""
-    return f"http://{HOST}:{settings.edge_port}"
+    scheme = "http" if settings.edge_tls_certificate is None else "https"
+    return f"{scheme}://{HOST}:{settings.edge_port}"
 
 
 def ensure_data_plane(settings: Settings) -> DataPlaneState:
@@ -115,8 +116,8 @@ def main() -> int:
         if not held:
             log.info("a data plane already runs for %s", folder.path)
             return 0
-        controller = Controller(settings)
         try:
+            controller = Controller(settings)
             controller.adopt()
         except ConfigurationError as error:
             log.error("%s", error)

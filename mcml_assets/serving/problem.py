@@ -12,6 +12,9 @@ NOT_ROUTED = "urn:mcml:not-routed"
 WRONG_JURISDICTION = "urn:mcml:wrong-jurisdiction"
 NO_LOCATION = "urn:mcml:no-location-answers"
 OUTAGE = "urn:mcml:planned-outage"
+UNKNOWN_CALLER = "urn:mcml:unknown-caller"
+NOT_ALLOWED = "urn:mcml:caller-not-allowed"
+TOO_MANY_REQUESTS = "urn:mcml:too-many-requests"
 
 
 @dataclass(frozen=True, slots=True)

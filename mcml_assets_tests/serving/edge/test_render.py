@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 
 from mcml_assets.domain.route import Route, RouteLocation
 from mcml_assets.serving.edge import render
-from mcml_assets.serving.edge.render import Addresses, EndpointAddress, bootstrap
+from mcml_assets.serving.edge.entrance import Entrance
+from mcml_assets.serving.edge.listener import bootstrap
+from mcml_assets.serving.edge.render import Addresses, EndpointAddress
 
 TIME = "2024-07-01T00:00:00+00:00"
 PLACES = ("aws/eu-west-2", "gcp/europe-west2", "azure/uksouth")
 FOLDER = Path("/edge")
+OPEN = Entrance(20000, 20001)
 
 
 def route(workload: str = "shop", jurisdiction: str = "UK", epoch: int = 3, places: tuple[str, ...] = PLACES) -> Route:
@@ -54,7 +57,7 @@ def validate(tmp_path: Path, config: dict[str, Any]) -> subprocess.CompletedProc
 def in_one_piece(routes: list[Route], at: dict[tuple[str, str], EndpointAddress]) -> dict[str, Any]:
     """The whole configuration as static resources: `--mode validate` does not read watched files."""
     files = edge_files(FOLDER, routes, at)
-    config = copy.deepcopy(bootstrap(FOLDER, 20000, 20001))
+    config = copy.deepcopy(bootstrap(FOLDER, OPEN))
     del config["dynamic_resources"]
     clusters = resources(files, "clusters.json")
     for cluster in clusters:
@@ -93,13 +96,13 @@ def test_the_watched_bootstrap_is_accepted(tmp_path: Path) -> None:
     for path, content in edge_files(tmp_path, [route()], addresses(20100)).items():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
-    said = validate(tmp_path, bootstrap(tmp_path, 20000, 20001))
+    said = validate(tmp_path, bootstrap(tmp_path, OPEN))
     assert said.returncode == 0, said.stderr
 
 
 def test_everything_listens_on_loopback_only() -> None:
     """Neither predictions nor the admin interface can be reached from another machine."""
-    config = bootstrap(FOLDER, 20000, 20001)
+    config = bootstrap(FOLDER, OPEN)
     listening = [config["admin"]["address"], *(entry["address"] for entry in config["static_resources"]["listeners"])]
     assert [entry["socket_address"]["address"] for entry in listening] == ["127.0.0.1", "127.0.0.1"]
 

@@ -1,11 +1,12 @@
 """`alerting`: tells people of blocking checks that fail and runs that failed, one alert per cause, and when it has ended.
 
-Checks are read as a state, one bulk query over all of them whose cost grows with checks and partitions, never with
-history; runs since the last tick only. What was told is the sensor's cursor, so a restart repeats nothing.
+Runs are read that ended since the last tick, and of checks those that such runs can have answered: Dagster reads a check's
+state with two queries, and all checks of 100 workloads would take seconds. Where all have to be read, as at the first tick,
+it is done by and by. What was told is the sensor's cursor, so a restart repeats nothing.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,22 +16,29 @@ import dagster as dg
 from mcml_assets.domain.alert import Finding, Told, due, grouped
 from mcml_assets.domain.errors import LocationUnavailable
 from mcml_assets.resources.alerts import Alerts
+from mcml_assets.sensors.failures import PARTITION_TAG, new_runs
+from mcml_assets.sensors.failures import Seen as RunsSeen
 
 INTERVAL_SECONDS = 30
-RUNS_PER_TICK = 200
+CHECKS_PER_TICK = 100
 # Of the newest results of a check, how many are looked through for the one that failed in a partition.
 RESULTS = 50
 OUTAGE = LocationUnavailable.__name__
-PARTITION_TAG = "dagster/partition"
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
 @dataclass
 class Seen:
-    """The cursor: until when runs were read, what failed and did not succeed since, check details, and what was told."""
+    """The cursor: how far runs were read, what failed and did not succeed since, check details, and what was told.
+
+    `unread` are checks, as `<asset>:<check>`, whose state has yet to be read.
+    """
 
     until: float
+    run_ids: list[str] = field(default_factory=list)
     runs: dict[str, dict[str, str]] = field(default_factory=dict)
     checks: dict[str, dict[str, str]] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -44,8 +52,10 @@ def alerting(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorRe
     """Requests no run, and fails for nobody who does not listen: what did not arrive is told in the tick."""
     now = datetime.now(UTC)
     seen = Seen(**json.loads(context.cursor)) if context.cursor else Seen(now.timestamp())
-    _read_checks(context, seen)
-    _read_runs(context.instance, seen)
+    ended, read = new_runs(context.instance, RunsSeen(seen.until, tuple(seen.run_ids)), ENDED)
+    seen.until, seen.run_ids = read.until, list(read.run_ids)
+    _read_checks(context, seen, [record.dagster_run for record in ended] if context.cursor else None)
+    _read_runs(context.instance, seen, [record.dagster_run for record in ended])
     findings = [Finding(**found) for found in (*seen.checks.values(), *seen.runs.values())]
     told = {cause: Told(**{**one, "where": tuple(one["where"])}) for cause, one in seen.told.items()}
     notices, after = due(grouped(findings, told, now), told, now, alerts.repeat)
@@ -57,14 +67,19 @@ def alerting(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorRe
     return dg.SensorResult(skip_reason=dg.SkipReason(word), cursor=json.dumps(asdict(seen)))
 
 
-def _read_checks(context: dg.SensorEvaluationContext, seen: Seen) -> None:
-    """Bring the failed blocking checks up to date, each with the cause that its result tells."""
+def _read_checks(context: dg.SensorEvaluationContext, seen: Seen, ended: Sequence[dg.DagsterRun] | None) -> None:
+    """Bring the failed blocking checks up to date with the runs that ended (None: with all there is), each with its cause."""
     if context.repository_def is None:
         return
     graph = context.repository_def.asset_graph
-    keys = [key for key in graph.asset_check_keys if graph.get(key).blocking]
-    failed: dict[str, dict[str, str]] = {}
-    for info in context.instance.event_log_storage.get_asset_check_partition_info(keys):
+    blocking = {key.to_user_string(): key for key in graph.asset_check_keys if graph.get(key).blocking}
+    answered = [name for name, key in blocking.items() if ended is None or any(_may_answer(run, key) for run in ended)]
+    due = list(dict.fromkeys([*(name for name in seen.unread if name in blocking), *answered]))
+    seen.unread = due[CHECKS_PER_TICK:]
+    keys = [blocking[name] for name in due[:CHECKS_PER_TICK]]
+    kept = blocking.keys() - due[:CHECKS_PER_TICK]
+    failed = {name: one for name, one in seen.checks.items() if name.partition("|")[0] in kept}
+    for info in context.instance.event_log_storage.get_asset_check_partition_info(keys) if keys else ():
         name = f"{info.check_key.to_user_string()}|{info.partition_key}|{info.latest_check_event_storage_id}"
         match info.latest_execution_status.value:
             case "FAILED":
@@ -74,6 +89,13 @@ def _read_checks(context: dg.SensorEvaluationContext, seen: Seen) -> None:
                 # Until it has answered again, its last answer stands.
                 failed |= {old: one for old, one in seen.checks.items() if old.rpartition("|")[0] == name.rpartition("|")[0]}
     seen.checks = failed
+
+
+def _may_answer(run: dg.DagsterRun, key: dg.AssetCheckKey) -> bool:
+    """Whether a run can have answered a check; one that names no assets, as a job's, may have answered any."""
+    if not run.asset_selection and not run.asset_check_selection:
+        return True
+    return key.asset_key in (run.asset_selection or ()) or key in (run.asset_check_selection or ())
 
 
 def _check_finding(instance: dg.DagsterInstance, key: dg.AssetCheckKey, partition: str) -> dict[str, str]:
@@ -92,15 +114,9 @@ def _check_finding(instance: dg.DagsterInstance, key: dg.AssetCheckKey, partitio
     return _finding(f"check/{asset}/{key.name}", f"{key.name} of {asset} fails", partition, detail)
 
 
-def _read_runs(instance: dg.DagsterInstance, seen: Seen) -> None:
+def _read_runs(instance: dg.DagsterInstance, seen: Seen, ended: Sequence[dg.DagsterRun]) -> None:
     """Add the runs that failed since the last tick, and take away what has succeeded since."""
-    statuses = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
-    records = instance.get_run_records(
-        dg.RunsFilter(statuses=statuses, updated_after=datetime.fromtimestamp(seen.until, UTC)),
-        limit=RUNS_PER_TICK, order_by="update_timestamp", ascending=True,
-    )  # fmt: skip
-    for record in records:
-        run = record.dagster_run
+    for run in ended:
         partition = run.tags.get(PARTITION_TAG, "everywhere")
         if run.status is dg.DagsterRunStatus.SUCCESS:
             if seen.runs:
@@ -108,7 +124,6 @@ def _read_runs(instance: dg.DagsterInstance, seen: Seen) -> None:
                 seen.runs = {name: found for name, found in seen.runs.items() if name not in done}
         else:
             seen.runs |= dict(_run_findings(instance, run, partition))
-        seen.until = max(seen.until, record.update_timestamp.timestamp())
 
 
 def _succeeded(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:

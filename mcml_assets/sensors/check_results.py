@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from mcml_assets.domain.workload import Workload
-from mcml_assets.sensors.failures import OVERLAP, READ_AT_ONCE, Seen
+from mcml_assets.sensors.failures import Seen, new_runs
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 FAILED = ("FAILED", "EXECUTION_FAILED")
@@ -44,15 +43,9 @@ def new_failed_checks(
     """
     if seen is None:
         return [], Seen(now)
-    after = datetime.fromtimestamp(seen.until, UTC) - OVERLAP
-    records = instance.get_run_records(
-        dg.RunsFilter(statuses=ENDED, updated_after=after), limit=READ_AT_ONCE, order_by="update_timestamp", ascending=True
-    )
-    fresh = [record for record in records if record.dagster_run.run_id not in seen.run_ids]
+    fresh, seen = new_runs(instance, seen, ENDED)
     if not fresh:
         return [], seen
-    until = max(record.update_timestamp.timestamp() for record in fresh)
-    recent = [record for record in records if record.update_timestamp.timestamp() > until - 2 * OVERLAP.total_seconds()]
     runs = {record.dagster_run.run_id for record in fresh}
     keys = _check_keys([record.dagster_run for record in fresh], workloads, wanted, everything_jobs)
     infos = instance.event_log_storage.get_asset_check_partition_info(keys) if keys else ()
@@ -63,7 +56,7 @@ def new_failed_checks(
         and info.latest_execution_status.value in FAILED
         and info.latest_planned_run_id in runs
     ]
-    return failed, Seen(until, tuple(record.dagster_run.run_id for record in recent))
+    return failed, seen
 
 
 def _check_keys(

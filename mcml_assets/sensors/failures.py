@@ -1,4 +1,4 @@
-"""Failed runs as the failover sensor reads them: new ones only, all of them with one query, classified by their tags."""
+"""Runs that ended, as sensors read them: new ones only, all of them with one query; failed ones classified by their tags."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,18 +50,25 @@ def new_failures(
     """Failures since `seen`, oldest first; at most `READ_AT_ONCE` at once, the rest follows. Without `seen`, from now on."""
     if seen is None:
         return [], Seen(now)
+    fresh, seen = new_runs(instance, seen, [dg.DagsterRunStatus.FAILURE])
+    return [failure for record in fresh for failure in _failures_of(record, workloads)], seen
+
+
+def new_runs(
+    instance: dg.DagsterInstance, seen: Seen, statuses: Sequence[dg.DagsterRunStatus]
+) -> tuple[list[dg.RunRecord], Seen]:
+    """Runs that came into one of these (final) statuses since `seen`, oldest first; at most `READ_AT_ONCE` at once."""
     after = datetime.fromtimestamp(seen.until, UTC) - OVERLAP
     records = instance.get_run_records(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after),
+        dg.RunsFilter(statuses=list(statuses), updated_after=after),
         limit=READ_AT_ONCE, order_by="update_timestamp", ascending=True,
     )  # fmt: skip
     fresh = [record for record in records if record.dagster_run.run_id not in seen.run_ids]
-    failures = [failure for record in fresh for failure in _failures_of(record, workloads)]
     if not fresh:
-        return failures, seen
+        return [], seen
     until = max(record.update_timestamp.timestamp() for record in fresh)
     recent = [record for record in records if record.update_timestamp.timestamp() > until - 2 * OVERLAP.total_seconds()]
-    return failures, Seen(until, tuple(record.dagster_run.run_id for record in recent))
+    return fresh, Seen(until, tuple(record.dagster_run.run_id for record in recent))
 
 
 def _failures_of(record: dg.RunRecord, workloads: Mapping[str, Workload]) -> Sequence[RunFailure]:

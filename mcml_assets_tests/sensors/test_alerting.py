@@ -100,6 +100,22 @@ def test_a_failed_check_and_a_bug_are_alerts_of_their_own(watched: Watched) -> N
     assert [action for action, _, _ in watched.tick()] == ["resolve", "resolve"]
 
 
+def test_many_checks_are_read_by_and_by(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick reads a bounded number of checks; what it leaves, the next ones read, and nothing is told as ended meanwhile."""
+    STATE["wrong"].add(LOCATIONS[0])
+    watched.run(LOCATIONS[0])
+    monkeypatch.setattr("mcml_assets.sensors.alerting.CHECKS_PER_TICK", 0)
+    assert watched.tick() == []
+    monkeypatch.setattr("mcml_assets.sensors.alerting.CHECKS_PER_TICK", 1)
+    assert watched.tick() == [("trigger", "check/shop/raw_data/contract", [LOCATIONS[0]])]
+    STATE["wrong"].clear()
+    watched.run(LOCATIONS[0])
+    monkeypatch.setattr("mcml_assets.sensors.alerting.CHECKS_PER_TICK", 0)
+    assert watched.tick() == []
+    monkeypatch.setattr("mcml_assets.sensors.alerting.CHECKS_PER_TICK", 1)
+    assert watched.tick() == [("resolve", "check/shop/raw_data/contract", [LOCATIONS[0]])]
+
+
 def test_a_receiver_that_is_down_fails_no_tick(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tick ends, says how many deliveries failed, and remembers what is wrong."""
     monkeypatch.delenv("ALERTS")

@@ -42,10 +42,13 @@ class Endpoints(dg.ConfigurableResource):
 
         Raises `ConfigurationError` when a port is taken, `TransientError` when it does not come up.
         """
-        from mcml_assets.serving.data_plane import data_plane_state, ensure_data_plane  # noqa: PLC0415 - only the sensor
+        from mcml_assets.serving.data_plane import ensure_data_plane  # noqa: PLC0415 - only the sensor
+        from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - the same
+        from mcml_assets.serving.heartbeat import is_watched  # noqa: PLC0415 - the same
 
-        state = data_plane_state(self.settings)
-        if state.running or not state.endpoints:
+        # Whoever watches watches all of them: no endpoint is looked at here.
+        folder = DataPlaneFolder.of(self.settings)
+        if is_watched(folder) or next(folder.wanted_names(), None) is None:
             return False
         ensure_data_plane(self.settings)
         return True

@@ -4,7 +4,7 @@ What an asset does is in `assets/`, when it runs in `automation.py`; this module
 that cannot be read is shown as such, and the others load.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
@@ -46,6 +46,7 @@ from mcml_assets.sensors.failover import build_failover
 from mcml_assets.sensors.recovery import build_recovery
 from mcml_assets.sensors.repair import build_repair
 from mcml_assets.sensors.retraining import build_retraining
+from mcml_assets.sensors.synthetic_transactions import build_synthetic_transactions
 from mcml_assets.sensors.watchdog import watchdog
 
 
@@ -56,6 +57,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
         load_workload_definitions(settings),
         build_resources(settings),
         dg.Definitions(sensors=[*_automation_sensors(), alerting, endpoint_health, *build_failover_sensors(settings)]),
+        dg.Definitions(sensors=[build_synthetic_transactions(_all_workloads(settings))]),
         dg.Definitions(
             jobs=[integrity_scrub, collection, replication_lag],
             schedules=[daily_scrub, daily_collection, lag_watch],
@@ -78,9 +80,13 @@ def build_resources(settings: Settings) -> dg.Definitions:
 
 def build_failover_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """The sensors that decide over all workloads; they read the declarations at their first tick, and then remember them."""
-    workloads = partial(_loaded_workloads, DEFS, settings.topology_file)
+    workloads = _all_workloads(settings)
     over_all = (build_failover, build_recovery, build_repair, build_retraining)
     return [*(build(workloads) for build in over_all), watchdog]
+
+
+def _all_workloads(settings: Settings) -> Callable[[], tuple[Workload, ...]]:
+    return partial(_loaded_workloads, DEFS, settings.topology_file)
 
 
 @cache

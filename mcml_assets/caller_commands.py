@@ -35,7 +35,7 @@ def add(
     rate: Annotated[int, typer.Option(help="Requests that it may make in a second.")] = 100,
     days: Annotated[int, typer.Option(help="Days until its token expires.", min=1, max=3650)] = 365,
     certificate: Annotated[bool, typer.Option("--certificate", help="It shows a certificate, and gets no token.")] = False,
-    synthetic: Annotated[bool, typer.Option("--synthetic", help="It asks for golden predictions only, as tests do.")] = False,
+    synthetic: Annotated[bool, typer.Option("--synthetic", help="It makes synthetic transactions, and nothing else.")] = False,
     json_: Json = False,
 ) -> None:
     """Let somebody ask the edge, within a second: `mcml caller add billing -w online_retail -j UK`.
@@ -148,7 +148,7 @@ def _table(callers: "Sequence[Caller]") -> Table:
         until = f"{caller.expires:%Y-%m-%d}" if caller.expires is not None else "its certificate says"
         table.add_row(
             escape(caller.name), caller.credential, ", ".join(caller.workloads), ", ".join(caller.jurisdictions),
-            "golden predictions" if caller.synthetic else "predictions", f"{caller.requests_per_second:,}",
+            "synthetic transactions" if caller.synthetic else "predictions", f"{caller.requests_per_second:,}",
             f"[red]expired {until}[/red]" if caller.expired(now) else until,
         )  # fmt: skip
     return table

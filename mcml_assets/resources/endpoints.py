@@ -89,6 +89,14 @@ class Endpoints(dg.ConfigurableResource):
 
         return answering_location(self.settings, workload, jurisdiction)
 
+    def routed_jurisdictions(self, workload: Workload) -> list[str]:
+        """The jurisdictions in which the edge has a route of this workload."""
+        from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - only synthetic transactions ask
+        from mcml_assets.serving.routes import read_routes  # noqa: PLC0415 - the same
+
+        routes = read_routes(DataPlaneFolder.of(self.settings))
+        return [route.jurisdiction for route in routes if route.workload == workload.name]
+
     def publish(self, route: Route) -> None:
         """Tell the edge. Raises `StaleEpoch` when it obeys a newer route already."""
         from mcml_assets.serving.routes import publish_route  # noqa: PLC0415 - only `traffic_route` needs it

@@ -142,6 +142,16 @@ def workload_url(settings: Settings, workload: Workload, jurisdiction: str) -> s
     return f"{edge_url(settings)}/{workload.placement(jurisdiction).jurisdiction}/v2/models/{workload.name}"
 
 
+def problem_detail(body: bytes) -> str | None:
+    """The sentence of a problem; None when the body is no problem."""
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return None
+    detail = problem.get("detail") if isinstance(problem, dict) else None
+    return detail if isinstance(detail, str) else None
+
+
 def _no_edge(settings: Settings, error: Exception) -> TransientError:
     return TransientError(
         f"the edge at {edge_url(settings)} does not answer ({type(error).__name__}): start it with `mcml dev`"

@@ -10,6 +10,8 @@ from mcml_assets.domain.errors import LocationUnavailable
 
 SECONDS = 10.0
 PATH = "/v2/models/{workload}/golden"
+SYNTHETIC = "synthetic"
+SYNTHETIC_PATH = f"/v2/models/{{workload}}/{SYNTHETIC}"
 
 
 @dataclass(frozen=True, slots=True)

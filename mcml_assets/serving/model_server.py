@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 
 from mcml_assets.domain.errors import McmlError, UnknownEntity
 from mcml_assets.features.online import OnlineReader
-from mcml_assets.serving.golden import PATH
+from mcml_assets.serving.golden import PATH, SYNTHETIC_PATH
 from mcml_assets.serving.guard import ASKED, Guard, problem_response
 from mcml_assets.serving.one_write import OneWriteProtocol
 from mcml_assets.serving.package import ModelPackage, golden_inputs
@@ -45,6 +45,7 @@ MAX_ENTITIES = 1000
 GRACE_SECONDS = 5
 DATATYPES = {"int64": "INT64", "int32": "INT64", "string": "BYTES"}
 INT64_LIMIT = 2**63
+NOBODY = "synthetic-transaction"  # an id as no entity has it
 
 log = logging.getLogger("mcml_assets.serving.server")
 
@@ -153,6 +154,15 @@ class EntityModel(Model):
             raise Refusal(self.invalid(f"the tensor has another type: {self.what_is_right()}"))
         return ids
 
+    def feature_snapshot_for(self, entity: int | str) -> str:
+        """The feature snapshot that the online store answers from, asked about an entity that it need not know."""
+        try:
+            return self._read([entity])[0]  # pyright: ignore[reportArgumentType] - one id is of one type
+        except Refusal as refusal:
+            if refusal.problem.type != UNKNOWN_ENTITY:
+                raise
+            return self.served.features.snapshot_id
+
     def _read(self, ids: list[int] | list[str]) -> tuple[str, list[dict[str, Any]]]:
         """The feature snapshot, and every entity's features of it."""
         try:
@@ -203,6 +213,7 @@ class ProblemServer(RESTServer):
         super().create_application()
         _speak_problems(kserve_app, self.model)
         kserve_app.add_api_route(PATH.format(workload="{name}"), _golden_answer(self.model), methods=["GET"])
+        kserve_app.add_api_route(SYNTHETIC_PATH.format(workload="{name}"), _synthetic_answer(self.model), methods=["GET"])
         served = self.model.served
         answered_by = {
             "x-mcml-location": served.location,
@@ -262,6 +273,18 @@ def _golden_answer(model: EntityModel) -> Callable[[str], dict[str, Any]]:
             "model_version": package.description.version,
             "predictions": [float(score) for score in scores],
         }
+
+    return answer
+
+
+def _synthetic_answer(model: EntityModel) -> Callable[[str], dict[str, Any]]:
+    """What a prediction needs, tried for nobody: a read of the online store, and the model. Nothing of it is logged."""
+    golden_answer = _golden_answer(model)
+    nobody = -INT64_LIMIT if model.datatype == "INT64" else NOBODY
+
+    def answer(name: str) -> dict[str, Any]:
+        scores = golden_answer(name)
+        return {**scores, "location": model.served.location, "feature_snapshot": model.feature_snapshot_for(nobody)}
 
     return answer
 

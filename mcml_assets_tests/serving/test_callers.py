@@ -82,7 +82,7 @@ def test_whoever_checks_health_needs_no_name(closed: ClosedEdge) -> None:
     with closed.client() as client:
         assert client.get("/healthz").json() == {"status": "ok"}
         assert client.get("/UK/v2/models/shop/ready").json() == {"name": "shop", "ready": True}
-        assert client.get("/UK/v2/models/shop/golden").status_code == 401
+        assert client.get("/UK/v2/models/shop/synthetic").status_code == 401
 
 
 def test_a_token_that_is_none_of_ours_opens_nothing(closed: ClosedEdge) -> None:
@@ -120,7 +120,7 @@ def test_a_caller_asks_for_what_it_may_and_nothing_else(closed: ClosedEdge) -> N
             anna.post("/US/v2/models/loans/infer", json=QUESTION),
             anna.post("/UK/v2/models/nothing/infer", json=QUESTION),
             anna.post("/EU/v2/models/shop/infer", json=QUESTION),
-            anna.get("/UK/v2/models/shop/golden"),
+            anna.get("/UK/v2/models/shop/synthetic"),
             elsewhere.post(INFER, json=QUESTION),
             elsewhere.post("/UK//v2/models/shop/infer", json=QUESTION),
         ]

@@ -13,9 +13,9 @@ from pathlib import Path
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.serving.edge.callers import ANYTHING, AUDIENCE, Caller
 from mcml_assets.serving.edge.watched import EXTENSIONS, TYPE, Json, discovery, watched
+from mcml_assets.serving.golden import SYNTHETIC
 
 CALLER_HEADER = "x-mcml-caller"
-SYNTHETIC_HEADER = "x-mcml-synthetic"
 CREDENTIALS, PERMISSIONS, RATES = "credentials", "permissions", "rates"
 TYPES = {
     CREDENTIALS: f"{EXTENSIONS}.filters.http.jwt_authn.v3.JwtAuthentication",
@@ -28,12 +28,12 @@ CLOCK_SKEW_SECONDS = 5  # for which an expired token still opens: clocks of two 
 ANONYMOUS_PER_SECOND = 50
 HEALTH_PATH = "/healthz"
 READY_PATH = r"/[^/]+/v2/models/[^/]+/ready"
-ASKING_PATH = r"/[^/]+/v2/models/[^/]+/(infer|golden)"
+ASKING_PATH = r"/[^/]+/v2/models/[^/]+/(infer|synthetic)"
 
 
 def unnaming_filter() -> Json:
-    """The first filter of every edge: no caller says who it is, nor that it is a test."""
-    return _header_mutation([{"remove": CALLER_HEADER}, {"remove": SYNTHETIC_HEADER}])
+    """The first filter of every edge: no caller says who it is."""
+    return _header_mutation([{"remove": CALLER_HEADER}])
 
 
 def access_filters(folder: Path, *, certificates: bool) -> list[Json]:
@@ -116,7 +116,7 @@ def _permissions(callers: Sequence[Caller]) -> Json:
             "principals": [_named(caller) for caller in callers],
         }
     for caller in callers:
-        verb = "golden" if caller.synthetic else "infer"
+        verb = SYNTHETIC if caller.synthetic else "infer"
         path = f"/{_any_of(caller.jurisdictions)}/v2/models/{_any_of(caller.workloads)}/{verb}"
         policies[f"caller {caller.name}"] = {
             "permissions": [_path({"safe_regex": {"regex": path}})],

@@ -36,7 +36,7 @@ Credential = Literal["token", "certificate"]
 class Caller:
     """One caller. `name` is the token's subject, or the URI in the certificate's subject alternative name.
 
-    `workloads` and `jurisdictions` may be `*`. A caller with `synthetic` asks for golden predictions, and for nothing else.
+    `workloads` and `jurisdictions` may be `*`. With `synthetic` a caller makes synthetic transactions only.
     `public_key` (base64url, 32 bytes of Ed25519) verifies a token, and is None for a certificate.
     """
 
@@ -72,7 +72,7 @@ class CallerModel(BaseModel):
     workloads: list[str] = Field(description='Workloads that it may ask about; ["*"] for all.', min_length=1)
     jurisdictions: list[str] = Field(description='Jurisdictions that it may ask in; ["*"] for all.', min_length=1)
     requests_per_second: int = Field(description="How often it may ask, for a second and at once.", gt=0, le=1_000_000)
-    synthetic: bool = Field(False, description="Whether it asks for golden predictions only, which are nobody's.")
+    synthetic: bool = Field(False, description="Whether it makes synthetic transactions, and nothing else.")
 
 
 def read_callers(folder: Path) -> tuple[tuple[Caller, ...], tuple[ConfigurationError, ...]]:

@@ -15,6 +15,7 @@ from mcml_assets.domain.route import Route
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.serving.edge.clusters import cluster
 from mcml_assets.serving.edge.watched import EXTENSIONS, TYPE, Json, discovery, socket_address, watched
+from mcml_assets.serving.golden import SYNTHETIC
 from mcml_assets.serving.problem import NOT_ROUTED, PROBLEM_MEDIA_TYPE, WRONG_JURISDICTION, Problem
 
 CLUSTERS_FILE = "clusters.json"
@@ -26,6 +27,8 @@ JURISDICTION_HEADER = "x-mcml-jurisdiction"
 DEFAULT_TIMEOUT_SECONDS = 2.0  # while no endpoint says its own
 OVERPROVISIONING = 1000
 MAX_DIRECT_BODY = 1024 * 1024
+
+VERBS = ("infer", "ready", SYNTHETIC)
 
 WRONG_CLAIM_STATUS = 403
 WRONG_JURISDICTION_STATUS = 451
@@ -84,7 +87,7 @@ def _route_table(routes: Sequence[Route], addresses: Addresses, hedge_seconds: f
 
 
 def _routes_of(route: Route, addresses: Addresses, hedge_seconds: float) -> list[Json]:
-    """The two paths of a workload in a jurisdiction, with the retries that carry a request past a dead location.
+    """The paths of a workload in a jurisdiction, with the retries that carry a request past a dead location.
 
     A location that has not answered after a moment is asked no less, but another one is asked too, and the first answer
     counts (hedging): a prediction changes nothing, so it may be made twice.
@@ -128,7 +131,7 @@ def _routes_of(route: Route, addresses: Addresses, hedge_seconds: float) -> list
                     _header(UPDATED_HEADER, route.updated_at),
                 ],
             }
-            for verb in ("infer", "ready")
+            for verb in VERBS
         ),
     ]
 
@@ -153,7 +156,7 @@ def _elsewhere(workload: str) -> Json:
     problem = Problem(
         WRONG_JURISDICTION_STATUS, WRONG_JURISDICTION, f"{workload} is not served in this jurisdiction; see /routes"
     )
-    match = {"safe_regex": {"regex": f"/[^/]+/v2/models/{re.escape(workload)}/(infer|ready)"}}
+    match = {"safe_regex": {"regex": f"/[^/]+/v2/models/{re.escape(workload)}/({'|'.join(VERBS)})"}}
     return _direct(match, problem.status, problem.to_json(), PROBLEM_MEDIA_TYPE)
 
 

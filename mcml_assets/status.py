@@ -18,8 +18,8 @@ from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import PlacedLocation, Placement, Role, Workload
 from mcml_assets.register.quorum import QuorumRegister
 from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
-from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.manifest import endpoint_name
+from mcml_assets.serving.platforms import PlacedPlatforms
 from mcml_assets.snapshots.store import SnapshotStore
 
 SERVING_STATES = {Role.PRIMARY: ("ready",), Role.WARM: ("ready",), Role.COLD: ("ready", "cold")}
@@ -54,7 +54,7 @@ class LocationStatus:
 
 def collect_status(workloads: Sequence[Workload], topology: Topology, settings: Settings) -> Iterator[LocationStatus]:
     """The status of every placed location, in the order of the placements."""
-    platform = LocalEndpointPlatform(settings)
+    platform = PlacedPlatforms(topology, settings)
     try:
         faults = list_faults(settings)
     except ConfigurationError:

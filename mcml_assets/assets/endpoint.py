@@ -9,12 +9,12 @@ from mcml_assets.automation import ACTING_TAG, when_upstream_published
 from mcml_assets.declaration import asset_key, declared
 from mcml_assets.domain.errors import ObjectNotFound
 from mcml_assets.domain.workload import Workload
-from mcml_assets.features.repositories import repositories_folder
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.packages import held_package
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.serving.manifest import endpoint_name, inference_service
+from mcml_assets.serving.servable import drop_packages, make_servable
 
 READY_SECONDS = 180.0
 
@@ -48,19 +48,25 @@ def build_endpoint(workload: Workload) -> dg.AssetsDefinition:
             if manifest is None:
                 raise ObjectNotFound(f"{location} holds no model of {workload.name} yet")
             package = held_package(workload, stores, location, manifest)
+            bucket = stores.bucket(location)
+            servable = make_servable(package, manifest.snapshot_id, placed.location, bucket, stores.settings)
             endpoints.platform.apply(
                 inference_service(
                     workload,
                     placed,
-                    package_uri=package.folder.as_uri(),
-                    features_uri=repositories_folder(stores.settings, location, workload.name).as_uri(),
+                    package_uri=servable.package_uri,
+                    features_uri=servable.features_uri,
+                    image=servable.image,
                     model_version=package.description.version,
                     digest=manifest.snapshot_id,
                     # A cold standby that has to act answers like any other.
                     running=True if location == acting.location else None,
                 )
             )
-            status = endpoints.platform.wait_ready(endpoint_name(workload.name, location), manifest.snapshot_id, READY_SECONDS)
+            name = endpoint_name(workload.name, location)
+            status = endpoints.platform.wait_ready(name, manifest.snapshot_id, READY_SECONDS)
+            if placed.location.endpoints.platform != "local":
+                drop_packages(workload.name, endpoints.platform.kept_packages(name), bucket)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.snapshot_id),
             metadata={

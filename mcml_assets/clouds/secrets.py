@@ -4,12 +4,26 @@ Which values a method takes was judged when the topology was loaded; what a clou
 """
 
 import os
+from typing import Protocol
 
 from mcml_assets.domain.errors import ConfigurationError
-from mcml_assets.domain.topology import Location, SecretReference
+from mcml_assets.domain.topology import SecretReference, StoreAccess
 
 
-def credential_value(location: Location, name: str) -> str:
+class Entered(Protocol):
+    """What is entered with credentials: a `Location`, or a `TrafficAccess`. `key` names it for people."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def store(self) -> StoreAccess: ...
+
+
+def credential_value(location: Entered, name: str) -> str:
     """The value that the location's credentials have under `name`.
 
     Raises `ConfigurationError` naming the location and the environment variable that is not set, or the missing key.
@@ -20,7 +34,7 @@ def credential_value(location: Location, name: str) -> str:
     return value
 
 
-def optional_value(location: Location, name: str) -> str | None:
+def optional_value(location: Entered, name: str) -> str | None:
     """The same for a value that may be absent, then None; a variable that is named must be set all the same."""
     value = location.store.credentials.values.get(name)
     if not isinstance(value, SecretReference):
@@ -34,10 +48,10 @@ def optional_value(location: Location, name: str) -> str | None:
     return secret
 
 
-def unknown_method(location: Location) -> ConfigurationError:
+def unknown_method(location: Entered) -> ConfigurationError:
     """The error for a method that the location's kind of store does not know."""
     return ConfigurationError(f"{location.key}: a store of kind {location.store.kind!r} knows no method {_method(location)!r}")
 
 
-def _method(location: Location) -> str:
+def _method(location: Entered) -> str:
     return location.store.credentials.method

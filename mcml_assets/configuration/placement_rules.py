@@ -1,4 +1,4 @@
-"""Which placements are lawful and possible: known locations, residency, roles, lock-in, compute.
+"""Which placements are lawful and possible: known locations, residency, roles, lock-in, compute, endpoint platforms.
 
 Each rule yields what is wrong, at which key; what a location is belongs to the topology.
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mcml_assets.configuration.problems import Problem
 from mcml_assets.configuration.workload_model import PlacedModel, WorkloadModel
+from mcml_assets.domain.endpoint_access import PLATFORM_NAMES, EndpointCapability, endpoint_capabilities
 from mcml_assets.domain.topology import Topology, did_you_mean
 
 
@@ -63,6 +64,27 @@ def compute_problems(model: WorkloadModel, topology: Topology) -> Iterator[Probl
                 ("serving", "compute_profile"),
                 f"{location} has no compute profile {wanted!r}{did_you_mean(wanted, profiles)}",
             )
+
+
+def capability_problems(model: WorkloadModel, topology: Topology) -> Iterator[Problem]:
+    """Every location's endpoint platform can do what the workload needs."""
+    for index, need in enumerate(model.serving.needs):
+        lacking: dict[str, list[str]] = {}
+        for _, _, location in _known_locations(model, topology):
+            platform = topology.location(location).endpoints.platform
+            if need not in endpoint_capabilities(platform):
+                lacking.setdefault(platform, []).append(location)
+        for platform, locations in lacking.items():
+            yield Problem(
+                ("serving", "needs", index),
+                f"endpoint platform {platform!r} has no {need.value!r}, and runs the endpoints of {', '.join(locations)}; "
+                f"{_who_has(need)}",
+            )
+
+
+def _who_has(need: EndpointCapability) -> str:
+    having = [name for name in PLATFORM_NAMES if need in endpoint_capabilities(name)]
+    return f"platforms that have it: {', '.join(having)}" if having else "no platform has it"
 
 
 def _known_locations(model: WorkloadModel, topology: Topology) -> Iterator[tuple[str, int, str]]:

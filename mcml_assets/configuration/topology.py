@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from mcml_assets.configuration.endpoint_access import endpoint_access, endpoint_problems
 from mcml_assets.configuration.problems import Problem, configuration_error, shape_problems
 from mcml_assets.configuration.store_access import StoreModel, credential_problems, store_access, store_problems
 from mcml_assets.configuration.yaml_lines import read_yaml
@@ -58,6 +59,8 @@ class RegionModel(BaseModel):
     )
     # Judged by our own rules: pydantic would repeat what it refuses, which may be a secret.
     credentials: Any = Field(None, description="How this region's bucket is entered: a method, and secrets by {env: NAME}.")
+    # Its keys differ by platform; `endpoint_access.py` judges them.
+    endpoints: Any = Field(None, description="Where this region's endpoints run: a platform, and how it is reached.")
 
 
 class CloudModel(BaseModel):
@@ -134,6 +137,7 @@ def _problems(model: TopologyModel) -> Iterator[Problem]:
             here = ("clouds", cloud, "regions", region)
             yield from _store_problems(of_cloud.store, written, here)
             yield from _copying_problems(model, f"{cloud}/{region}", here)
+            yield from endpoint_problems(written.endpoints, of_cloud.store.kind, here)
             for index, profile in enumerate(written.compute_profiles):
                 if profile not in model.compute_profiles:
                     nearest = did_you_mean(profile, list(model.compute_profiles))
@@ -187,4 +191,5 @@ def _location(model: TopologyModel, cloud: str, region: str, written: RegionMode
             name: ComputeProfile(name, **model.compute_profiles[name].model_dump()) for name in written.compute_profiles
         },
         store=store_access(model.clouds[cloud].store, written.account, written.credentials),
+        endpoints=endpoint_access(written.endpoints),
     )

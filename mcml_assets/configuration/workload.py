@@ -23,7 +23,12 @@ from mcml_assets.configuration.data_rules import (
     tolerance_problems,
     view_problems,
 )
-from mcml_assets.configuration.placement_rules import compute_problems, lock_in_problems, placement_problems
+from mcml_assets.configuration.placement_rules import (
+    capability_problems,
+    compute_problems,
+    lock_in_problems,
+    placement_problems,
+)
 from mcml_assets.configuration.problems import Problem, configuration_error, shape_problems
 from mcml_assets.configuration.workload_facts import workload_facts
 from mcml_assets.configuration.workload_model import WorkloadFileModel, WorkloadModel
@@ -135,6 +140,7 @@ def _broken_rules(model: WorkloadModel, path: Path, topology: Topology) -> Itera
         yield from lock_in_problems(model, topology)
     if sound("placements", "serving"):
         yield from compute_problems(model, topology)
+        yield from capability_problems(model, topology)
     if sound("cron"):
         yield from cron_problems(model)
     if sound("sources"):

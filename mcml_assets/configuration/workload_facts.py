@@ -56,7 +56,7 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
             horizon_days=training.horizon_days,
             test_share=training.test_share,
         ),
-        serving=Serving(**model.serving.model_dump()),
+        serving=Serving(**{**model.serving.model_dump(), "needs": tuple(model.serving.needs)}),
         thresholds=Thresholds(
             min_improvement=model.thresholds.min_improvement, drift=DriftThresholds(**model.thresholds.drift.model_dump())
         ),

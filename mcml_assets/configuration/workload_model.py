@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftReference
+from mcml_assets.domain.endpoint_access import EndpointCapability
 from mcml_assets.domain.workload import DEFAULT_RETENTION, FIRST_VERSION, Classification, Failback
 
 # Names become asset keys, folders, tables and Feast views: one plain form fits all of them.
@@ -133,6 +134,9 @@ class ServingModel(Written):
     golden_predictions: int = Field(16, description="How many predictions a copy of the model must repeat.", gt=0)
     golden_tolerance: float = Field(1e-9, description="By how much a repeated prediction may differ.", ge=0)
     timeout_seconds: float = Field(2, description="Seconds in which an endpoint must have answered.", gt=0)
+    needs: list[EndpointCapability] = Field(
+        [], description="What the endpoint platform of every location must be able to do: canary_weights, alarm_rollback, ..."
+    )
 
 
 class DriftModel(Written):

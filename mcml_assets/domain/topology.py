@@ -11,6 +11,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Literal, get_args
 
+from mcml_assets.domain.endpoint_access import EndpointAccess, LocalEndpoints
 from mcml_assets.domain.errors import ConfigurationError
 
 StoreKind = Literal["local", "s3", "gcs", "azure"]
@@ -70,7 +71,7 @@ class Location:
 
     `egress_price` is what one GiB leaving this location costs, in `currency`. `store` says how its bucket is reached.
     `copies_from` has the other locations of its cloud and jurisdiction whose buckets its own credentials may read, so that
-    the provider copies from there by itself; none unless the topology says so.
+    the provider copies from there by itself; none unless the topology says so. `endpoints` says where its endpoints run.
     """
 
     cloud: str
@@ -82,6 +83,7 @@ class Location:
     compute_profiles: Mapping[str, ComputeProfile]
     store: StoreAccess = field(default_factory=StoreAccess)
     copies_from: Mapping[str, "Location"] = field(default_factory=dict[str, "Location"])
+    endpoints: EndpointAccess = field(default_factory=LocalEndpoints)
 
     @property
     def key(self) -> str:

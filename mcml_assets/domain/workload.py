@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftThresholds
+from mcml_assets.domain.endpoint_access import EndpointCapability
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.retention import Retention
 from mcml_assets.domain.table_difference import Tolerance
@@ -186,12 +187,15 @@ class UserCheck:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The endpoint's needs: the compute profile by name, and the tolerance within which golden predictions must agree."""
+    """The endpoint's needs: the compute profile by name, the tolerance within which golden predictions must agree, and
+    what the endpoint platform of every location has to be able to do.
+    """
 
     compute_profile: str
     golden_predictions: int
     golden_tolerance: float
     timeout_seconds: float
+    needs: tuple[EndpointCapability, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def platform_control(settings: Settings, topology: Topology) -> Control:
     from mcml_assets.clouds.registry import open_store, provision  # noqa: PLC0415 - opens object stores
     from mcml_assets.failover.probing import shared_prober  # noqa: PLC0415 - the same
     from mcml_assets.register.quorum import QuorumRegister  # noqa: PLC0415 - the same
-    from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - only who asks endpoints
+    from mcml_assets.serving.platforms import PlacedPlatforms  # noqa: PLC0415 - only who asks endpoints
 
     def open_bucket(location: str) -> ObjectStore:
         provision(topology, settings)
@@ -156,4 +156,4 @@ def platform_control(settings: Settings, topology: Topology) -> Control:
         fence_locations(workload, keys, open_snapshots, acting.epoch)
 
     register = QuorumRegister(topology, open_bucket, changed=fence_all)
-    return Control(settings, topology, register, open_snapshots, LocalEndpointPlatform(settings), shared_prober(settings))
+    return Control(settings, topology, register, open_snapshots, PlacedPlatforms(topology, settings), shared_prober(settings))

@@ -19,23 +19,30 @@ class Endpoints(dg.ConfigurableResource):
     """The endpoint platform and the edge; starts the local data plane where nobody did, as under a plain `dagster dev`."""
 
     home: str = Field(description="Folder of everything the local platform writes.")
+    topology_file: str = Field(description="The topology: which platform runs a location's endpoints.")
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Endpoints":
-        return cls(home=str(settings.home))
+        return cls(home=str(settings.home), topology_file=str(settings.topology_file))
 
     @cached_property
     def settings(self) -> Settings:
-        return Settings(home=Path(self.home))
+        return Settings(home=Path(self.home), topology=Path(self.topology_file))
 
     @cached_property
     def platform(self) -> EndpointPlatform:
-        """The platform that runs endpoints, with its data plane running."""
+        """The platforms that run endpoints, each location's its own, with the local data plane running."""
         from mcml_assets.serving.data_plane import ensure_data_plane  # noqa: PLC0415 - only runs that serve need it
-        from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - the same
 
         ensure_data_plane(self.settings)
-        return LocalEndpointPlatform(self.settings)
+        return self._platforms
+
+    @cached_property
+    def _platforms(self) -> EndpointPlatform:
+        """The same, as they are now."""
+        from mcml_assets.serving.platforms import placed_platforms  # noqa: PLC0415 - only runs that serve need it
+
+        return placed_platforms(self.settings)
 
     def keep_watched(self) -> bool:
         """Start the data plane if endpoints are wanted and none runs; returns whether it had to be started.
@@ -55,9 +62,7 @@ class Endpoints(dg.ConfigurableResource):
 
     def status(self, workload: Workload, location: str) -> EndpointStatus:
         """What is known about an endpoint now; asks nobody to start anything."""
-        from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - only checks need it
-
-        return LocalEndpointPlatform(self.settings).status(endpoint_name(workload.name, location))
+        return self._platforms.status(endpoint_name(workload.name, location))
 
     def golden_predictions(self, workload: Workload, location: str) -> GoldenAnswer:
         """What the location's own server predicts now for its package's golden inputs; the edge is not asked.
@@ -73,9 +78,7 @@ class Endpoints(dg.ConfigurableResource):
 
     def kept_packages(self, workload: Workload, location: str) -> frozenset[str]:
         """The model snapshots that an endpoint serves, is to serve, or keeps for rollback; asks nobody to start anything."""
-        from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - only collections need it
-
-        return LocalEndpointPlatform(self.settings).kept_packages(endpoint_name(workload.name, location))
+        return self._platforms.kept_packages(endpoint_name(workload.name, location))
 
     def edge_address(self, workload: Workload, jurisdiction: str) -> str:
         """Where callers of this jurisdiction send their requests."""

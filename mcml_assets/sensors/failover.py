@@ -83,10 +83,10 @@ def control_of(stores: CloudStores, endpoints: Endpoints) -> "Control":
     # A run loads this module as well, and probes nobody.
     from mcml_assets.failover.control import Control  # noqa: PLC0415 - only ticks need it
     from mcml_assets.failover.probing import shared_prober  # noqa: PLC0415 - opens object stores
-    from mcml_assets.serving.local_platform import LocalEndpointPlatform  # noqa: PLC0415 - only who asks endpoints
+    from mcml_assets.serving.platforms import PlacedPlatforms  # noqa: PLC0415 - only who asks endpoints
 
     settings = stores.settings
-    platform = LocalEndpointPlatform(endpoints.settings)
+    platform = PlacedPlatforms(stores.topology, endpoints.settings)
     return Control(settings, stores.topology, stores.register, stores.snapshots, platform, shared_prober(settings))
 
 

@@ -72,7 +72,8 @@ class LocalEndpointPlatform:
 
     def delete(self, name: str) -> None:
         """Want nothing under this name; see `EndpointPlatform.delete`."""
-        self.folder.endpoint("wanted", name).unlink(missing_ok=True)
+        for kind in ("wanted", "former"):
+            self.folder.endpoint(kind, name).unlink(missing_ok=True)
 
     def former(self, name: str) -> Manifest | None:
         """The manifest that answered before the present one; see `EndpointPlatform.former`."""

@@ -6,9 +6,11 @@ place of the mount paths.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version as installed_version
+from typing import Any
 
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.prediction import logged_inputs
@@ -169,6 +171,13 @@ def _features_volume(features_uri: str) -> dict[str, object]:
     return {"name": "features", "persistentVolumeClaim": {"claimName": features_uri.rpartition("/")[2]}}
 
 
+def _features_uri(volume: Mapping[str, Any]) -> str:
+    """What `_features_volume` was made of."""
+    if "hostPath" in volume:
+        return f"file://{volume['hostPath']['path']}"
+    return f"pvc://{volume['persistentVolumeClaim']['claimName']}"
+
+
 def read_manifest(manifest: Manifest) -> WantedEndpoint:
     """The parts of a manifest that the data plane acts on.
 
@@ -180,7 +189,6 @@ def read_manifest(manifest: Manifest) -> WantedEndpoint:
         container = predictor["containers"][0]
         labels, annotations = metadata["labels"], metadata["annotations"]
         environment = {entry["name"]: entry["value"] for entry in container["env"]}
-        features = predictor["volumes"][0]["hostPath"]["path"]
         wanted = WantedEndpoint(
             workload=labels[f"{DOMAIN}/workload"],
             location=annotations[f"{DOMAIN}/location"],
@@ -191,7 +199,7 @@ def read_manifest(manifest: Manifest) -> WantedEndpoint:
             timeout_seconds=float(annotations[f"{DOMAIN}/timeout-seconds"]),
             runs=predictor["minReplicas"] > 0,
             arguments=tuple(container["args"]),
-            mounts=((PACKAGE_MOUNT, environment.pop("STORAGE_URI")), (FEATURES_MOUNT, f"file://{features}")),
+            mounts=((PACKAGE_MOUNT, environment.pop("STORAGE_URI")), (FEATURES_MOUNT, _features_uri(predictor["volumes"][0]))),
             environment=tuple(sorted(environment.items())),
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:

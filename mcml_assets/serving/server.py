@@ -41,7 +41,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         served = _load(options)
     except McmlError as error:
         log.error("refused to start: %s: %s", type(error).__name__, error)
-        _leave_word(options.termination_log, error)
+        _leave_word(options.termination_log, options.digest, error)
         return 1
     log.info(
         "version %s, package %s, is loaded and gives its golden predictions after %.1f s",
@@ -97,10 +97,16 @@ def _spool(options: argparse.Namespace) -> Spool | None:
     return Spool(options.predictions, answered)
 
 
-def _leave_word(path: Path | None, error: McmlError) -> None:
-    """Say why the server ended, where whoever started it looks: a container's termination message."""
-    if path is not None:
-        write_atomically(path, json.dumps({"error": type(error).__name__, "message": str(error)}))
+def _leave_word(path: Path | None, digest: str, error: McmlError) -> None:
+    """Say why the server ended, and with which package, where whoever started it looks: a container's termination message."""
+    if path is None:
+        return
+    word = json.dumps({"error": type(error).__name__, "message": str(error), "digest": digest})
+    if path.exists():
+        # A container's file is mounted there, and cannot be replaced.
+        path.write_text(word)
+    else:
+        write_atomically(path, word)
 
 
 def _parser() -> argparse.ArgumentParser:

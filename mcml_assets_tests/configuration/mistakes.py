@@ -29,6 +29,24 @@ MISTAKES = {
             "lawful are 'aws/eu-west-2', 'azure/uksouth', 'gcp/europe-west2'"
         ),
     ),
+    "capability that the platform lacks": (
+        ("compute_profile: small\n", "compute_profile: small\n    needs: [rollback, canary_weights] #!\n"),
+        (
+            "serving.needs[1]: endpoint platform 'local' has no 'canary_weights', and runs the endpoints of "
+            "aws/eu-west-2, gcp/europe-west2, azure/westeurope, aws/eu-central-1; platforms that have it: kserve"
+        ),
+    ),
+    "capability that nobody has": (
+        ("compute_profile: small\n", "compute_profile: small\n    needs: [shadow] #!\n"),
+        (
+            "serving.needs[0]: endpoint platform 'local' has no 'shadow', and runs the endpoints of "
+            "aws/eu-west-2, gcp/europe-west2, azure/westeurope, aws/eu-central-1; no platform has it"
+        ),
+    ),
+    "unknown capability": (
+        ("compute_profile: small\n", "compute_profile: small\n    needs: [canary_weight] #!\n"),
+        "serving.needs[0]: unknown value 'canary_weight'; did you mean 'canary_weights'?",
+    ),
     "unknown reference of drift": (
         ("{min_improvement: 0.0}\n", "{drift: {reference: trainng}} #!\n"),
         "thresholds.drift.reference: unknown value 'trainng'; did you mean 'training'?",

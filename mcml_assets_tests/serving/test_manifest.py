@@ -1,8 +1,6 @@
 """Promises of an endpoint's manifest: Kubernetes would take it, and the data plane reads from it what was meant."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,28 +9,15 @@ from jsonschema import Draft202012Validator, ValidationError
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import PlacedLocation, Workload
 from mcml_assets.serving.manifest import inference_service, read_manifest
+from mcml_assets_tests.serving.kserve_schema import inference_service_schema
 from mcml_assets_tests.serving.served_shop import COLD, PRIMARY, WARM, shop_workload
 
-SCHEMA = Path(__file__).parents[1] / "data" / "kserve_inferenceservice_v1beta1.schema.json"
 DIGEST = "a" * 64
-
-
-def strict(schema: Any) -> Any:
-    """The schema with unknown fields forbidden, as the API server prunes them: a misspelt field would do nothing."""
-    if isinstance(schema, list):
-        return [strict(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    closed = {key: strict(value) for key, value in schema.items()}
-    if isinstance(schema.get("properties"), dict) and "type" in schema:
-        closed.setdefault("additionalProperties", schema.get("x-kubernetes-preserve-unknown-fields", False))
-    return closed
 
 
 @pytest.fixture(scope="module")
 def kserve() -> Draft202012Validator:
-    # `jsonschema.validate` would check the schema itself each time, 6 s for one of this size.
-    return Draft202012Validator(strict(json.loads(SCHEMA.read_text())))
+    return Draft202012Validator(inference_service_schema())
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from mcml_assets.clouds.secrets import credential_value, optional_value, unknown_method
+from mcml_assets.clouds.secrets import Entered, credential_value, optional_value, unknown_method
 from mcml_assets.domain.errors import ConfigurationError, CredentialsRejected
-from mcml_assets.domain.topology import Location
 
 if TYPE_CHECKING:
     from obstore.auth.boto3 import AssumeRoleRequestRequestTypeDef
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 SESSION_NAME = "mcml-assets"
 
 
-def credential_provider(location: Location) -> "Callable[[], S3Credential]":
+def credential_provider(location: Entered) -> "Callable[[], S3Credential]":
     """What obstore asks for credentials, and asks again before they expire; they were had once when this returns.
 
     Raises `ConfigurationError` for a profile or variable that does not exist, `CredentialsRejected` when AWS gives none.
@@ -38,7 +37,7 @@ def credential_provider(location: Location) -> "Callable[[], S3Credential]":
     return _asked_once(location, method)
 
 
-def _asked_once(location: Location, method: str) -> "Callable[[], S3Credential]":
+def _asked_once(location: Entered, method: str) -> "Callable[[], S3Credential]":
     """A provider of boto3's chain, asked once so that a refusal is told now and by its own name."""
     from boto3 import Session  # noqa: PLC0415 - 0.3 s that static keys do not need
     from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound  # noqa: PLC0415 - the same

@@ -7,15 +7,14 @@ gives those. azure-identity loads only for the methods that need it.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mcml_assets.clouds.secrets import credential_value, optional_value, unknown_method
+from mcml_assets.clouds.secrets import Entered, credential_value, optional_value, unknown_method
 from mcml_assets.domain.errors import CredentialsRejected
-from mcml_assets.domain.topology import Location
 
 if TYPE_CHECKING:
     from obstore.store import AzureCredential
 
 
-def credential_provider(location: Location) -> "Callable[[], AzureCredential]":
+def credential_provider(location: Entered) -> "Callable[[], AzureCredential]":
     """What obstore asks for credentials, and asks again before they expire; they were had once when this returns.
 
     Raises `ConfigurationError` for a variable that is not set, `CredentialsRejected` when Azure gives no token.
@@ -33,7 +32,7 @@ def credential_provider(location: Location) -> "Callable[[], AzureCredential]":
     return _asked_once(location, method)
 
 
-def _asked_once(location: Location, method: str) -> "Callable[[], AzureCredential]":
+def _asked_once(location: Entered, method: str) -> "Callable[[], AzureCredential]":
     """A provider of an identity's tokens, asked once so that a refusal is told now and by its own name."""
     from azure.core.exceptions import AzureError  # noqa: PLC0415 - 0.5 s that keys and signatures do not need
     from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential  # noqa: PLC0415 - the same

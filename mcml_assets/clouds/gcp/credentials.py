@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from google.auth.exceptions import GoogleAuthError
 
-from mcml_assets.clouds.secrets import credential_value, optional_value, unknown_method
+from mcml_assets.clouds.secrets import Entered, credential_value, optional_value, unknown_method
 from mcml_assets.domain.errors import ConfigurationError, CredentialsRejected
-from mcml_assets.domain.topology import Location
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -19,7 +18,7 @@ SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 PLATFORM = ("https://www.googleapis.com/auth/cloud-platform",)
 
 
-def google_credentials(location: Location) -> "Credentials":
+def google_credentials(location: Entered) -> "Credentials":
     """The location's credentials; they renew themselves.
 
     Raises `ConfigurationError` for a key file that cannot be read or a variable that is not set, `CredentialsRejected`
@@ -48,7 +47,7 @@ def google_credentials(location: Location) -> "Credentials":
     return Impersonated(source_credentials=ambient, target_principal=account, target_scopes=list(SCOPES))
 
 
-def _from_key_file(location: Location, path: str) -> "Credentials":
+def _from_key_file(location: Entered, path: str) -> "Credentials":
     from google.oauth2.service_account import Credentials  # noqa: PLC0415 - one method's module each
 
     try:

@@ -1,0 +1,1 @@
+"""The endpoint platform of a Kubernetes cluster with KServe: EKS, GKE, AKS or another."""

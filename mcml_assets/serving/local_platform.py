@@ -58,7 +58,9 @@ class LocalEndpointPlatform:
         revision, stored = read_status(self.folder, name)
         if stored is None:
             return _status(wanted, EndpointState.PENDING, "the controller has not taken it up yet")
-        if (revision, stored.wanted_version) != (wanted.revision, wanted.version):
+        # Whether a server is wanted at all changes no revision: it would be the same server.
+        other = EndpointState.COLD if wanted.runs else EndpointState.READY
+        if (revision, stored.wanted_version) != (wanted.revision, wanted.version) or stored.state is other:
             # What the status says is about the manifest before this one: only who answers is still true.
             return replace(
                 stored,

@@ -91,6 +91,24 @@ def test_a_status_of_the_former_manifest_is_not_news(platform: LocalEndpointPlat
     assert (status.state, status.wanted_version, status.version, status.port) == (EndpointState.PENDING, 2, 1, 20100)
 
 
+def test_a_cold_standby_that_is_to_run_is_not_yet_as_wanted(platform: LocalEndpointPlatform, tmp_path: Path) -> None:
+    """Cold does not count for an endpoint that is to take over now, nor ready for one that is to be cold."""
+    workload = shop_workload(tmp_path / "shop")
+    manifests = {
+        runs: inference_service(
+            workload, workload.placed(PRIMARY), package_uri="file:///package", features_uri="file:///features",
+            model_version=1, digest=DIGEST, running=runs,
+        )
+        for runs in (True, False)
+    }  # fmt: skip
+    for runs, state in ((False, EndpointState.COLD), (True, EndpointState.READY)):
+        platform.apply(manifests[runs])
+        report(platform, manifests[runs], state)
+        assert platform.status(NAME).healthy
+        platform.apply(manifests[not runs])
+        assert (platform.status(NAME).state, platform.status(NAME).healthy) == (EndpointState.PENDING, False)
+
+
 def test_what_is_not_wanted_is_stopped(platform: LocalEndpointPlatform, manifest: Manifest) -> None:
     """A deleted endpoint, or one never wanted, is stopped; deleting twice is no error."""
     platform.apply(manifest())

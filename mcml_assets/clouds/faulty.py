@@ -102,19 +102,25 @@ class FaultyStore:
             data = file_chunks(data) if isinstance(data, Path) else iter([data])
         if isinstance(data, Iterator):
             data = self._passing(request, data)
-        return self._written(request, lambda: self.inner.put(key, data))
+        return self._written(request, lambda: self.inner.put(key, data), lambda: _unwritten(request, data))
 
     def put_if_absent(self, key: str, data: bytes) -> ObjectMeta:
         """Write the object only if the key is free. Raises `PreconditionFailed`."""
         request = self._begin("put_if_absent", key)
         self._pace(request, data)
-        return self._written(request, lambda: self.inner.put_if_absent(key, data))
+        refused = request.struck(FaultKind.LOST_WRITE) and self._etag(key) is not None
+        return self._written(
+            request, lambda: self.inner.put_if_absent(key, data), None if refused else lambda: _unwritten(request, data)
+        )
 
     def put_if_match(self, key: str, data: bytes, etag: str) -> ObjectMeta:
         """Replace the object only if its version is still `etag`. Raises `PreconditionFailed`."""
         request = self._begin("put_if_match", key)
         self._pace(request, data)
-        return self._written(request, lambda: self.inner.put_if_match(key, data, etag))
+        refused = request.struck(FaultKind.LOST_WRITE) and self._etag(key) != etag
+        return self._written(
+            request, lambda: self.inner.put_if_match(key, data, etag), None if refused else lambda: _unwritten(request, data)
+        )
 
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         """Every object whose key starts with the folder `prefix`, in the order of their keys."""
@@ -125,7 +131,7 @@ class FaultyStore:
     def delete(self, key: str) -> None:
         """Remove the object; a missing key is not an error."""
         request = self._begin("delete", key)
-        self._written(request, lambda: self.inner.delete(key))
+        self._written(request, lambda: self.inner.delete(key), lambda: None)
 
     def _begin(self, operation: str, key: str, *others: str) -> Request:
         """Number a request, let it wait, and refuse it where a fault says so; `others` are locations it needs as well."""
@@ -170,12 +176,22 @@ class FaultyStore:
             case _:
                 return
 
-    def _written(self, request: Request, write: Callable[[], Written]) -> Written:
+    def _written(self, request: Request, write: Callable[[], Written], pretend: Callable[[], Written] | None) -> Written:
+        """What the writer is told; `pretend` answers for a write that never happens, None where it would be refused."""
+        if pretend is not None and request.struck(FaultKind.LOST_WRITE):
+            return pretend()
         answer = write()
         if fault := request.struck(FaultKind.LOST_ACKNOWLEDGEMENT):
             lost = TransientError(f"{self.location}: {request.key!r}: the connection was reset before the answer came")
             raise _noted(lost, fault)
         return answer
+
+    def _etag(self, key: str) -> str | None:
+        """The version of what is stored, None where nothing is."""
+        try:
+            return self.inner.head(key).etag
+        except ObjectNotFound:
+            return None
 
     def _arrived(self, request: Request, data: bytes) -> bytes:
         """Content that was asked for in one piece, as it arrives."""
@@ -257,7 +273,7 @@ class FaultyCloudStore(FaultyStore):
     def copy_from(self, location: str, key: str, size: int) -> str | None:
         """Have the provider copy an object; what fails at either location fails here. Raises `ObjectNotFound`."""
         request = self._begin("copy_from", key, location)
-        digest = self._written(request, lambda: self.inner.copy_from(location, key, size))
+        digest = self._written(request, lambda: self.inner.copy_from(location, key, size), lambda: None)
         if fault := request.struck(FaultKind.FLIPPED_BIT):
             # Stored wrong, and told by nobody.
             self.inner.put(key, b"".join(_flipped(self.inner.stream(key), fault.draw(request.number, "bit"))))
@@ -271,6 +287,12 @@ def _dated(request: Request, meta: ObjectMeta) -> ObjectMeta:
     if skew is None or meta.modified is None:
         return meta
     return replace(meta, modified=meta.modified + timedelta(seconds=skew.amount("seconds")))
+
+
+def _unwritten(request: Request, data: bytes | Path | Iterator[bytes]) -> ObjectMeta:
+    """The answer to a write that never happened; the data was taken all the same."""
+    chunks = file_chunks(data) if isinstance(data, Path) else iter([data]) if isinstance(data, bytes) else data
+    return ObjectMeta(request.key, sum(map(len, chunks)), f"never-written-{request.number}")
 
 
 def _noted(error: McmlError, fault: Fault) -> McmlError:

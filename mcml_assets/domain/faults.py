@@ -39,6 +39,7 @@ class FaultKind(StrEnum):
     TRUNCATED_READ = "truncated_read"
     FLIPPED_BIT = "flipped_bit"
     LOST_ACKNOWLEDGEMENT = "lost_acknowledgement"
+    LOST_WRITE = "lost_write"
     STALE_READ = "stale_read"
     CLOCK_SKEW = "clock_skew"
 
@@ -52,6 +53,7 @@ MEANINGS: Mapping[FaultKind, str] = {
     FaultKind.TRUNCATED_READ: "the end of what is read is missing, and nobody says so",
     FaultKind.FLIPPED_BIT: "one bit of what is read, or copied by the provider, is another one, and nobody says so",
     FaultKind.LOST_ACKNOWLEDGEMENT: "a write happens, and the answer that says so is lost",
+    FaultKind.LOST_WRITE: "a write is acknowledged, and never happened",
     FaultKind.STALE_READ: "an object reads as it was first seen while the fault lasts, whatever was written since",
     FaultKind.CLOCK_SKEW: "the bucket's clock is ahead of ours (behind, if negative); past 15 minutes it refuses requests",
 }
@@ -64,6 +66,7 @@ APPLIES: Mapping[FaultKind, tuple[str, ...]] = {
     FaultKind.TRUNCATED_READ: CONTENT_READS,
     FaultKind.FLIPPED_BIT: (*CONTENT_READS, "copy_from"),
     FaultKind.LOST_ACKNOWLEDGEMENT: WRITES,
+    FaultKind.LOST_WRITE: WRITES,
     # An old version is asked for by its name: it cannot be stale.
     FaultKind.STALE_READ: ("get", "get_with_meta", "get_range", "stream", "head"),
     FaultKind.CLOCK_SKEW: (*READS, *WRITES),

@@ -1,8 +1,7 @@
 """The integrations' own resources for a location, entered as its topology says: for users' assets that want such a client.
 
-The platform's stores do not go through these. An integration's resource gives a client and keeps its credentials to
-itself, while obstore needs the credentials; and importing dagster-gcp costs seconds in every run. Both sit on the same
-chains: boto3's, azure-identity's and google-auth's. Secrets stay `EnvVar`s, so the UI shows their names.
+The platform's stores sit on the same chains (boto3's, azure-identity's, google-auth's) and do not go through these, for
+reasons that `deploy/docs/adding-a-cloud.md` has with their figures. Secrets stay `EnvVar`s, so the UI shows their names.
 """
 
 from collections.abc import Mapping

@@ -143,8 +143,8 @@ class SnapshotStore:
         already, or to a file of an earlier snapshot, which is reused by its digest without being read.
 
         A snapshot that is current already stays, and the first manifest stored for an id keeps its provenance. What a
-        stored manifest promises is not asked for again; with `verify` every blob that is there is read, and written anew
-        if it is damaged.
+        stored manifest promises is not asked for again; with `verify`, and when an earlier snapshot is taken again, every
+        blob that is there is read, and written anew if it is damaged.
 
         Raises `StaleEpoch` when the pointer carries a newer epoch, or another location is acting under one;
         `PreconditionFailed` when another writer moved the pointer to another snapshot since this commit began;
@@ -171,7 +171,9 @@ class SnapshotStore:
         with self.activity.writing(manifest.needs) as intent:
             stored, promised = self.promises(manifest.snapshot_id, former)
             unique = {file.digest: file for file in manifest.files}
-            held = self.held(unique.values(), promised, limits, intent.keep, verify=verify)
+            # A snapshot that is stored and is taken again was undone, maybe because it was not whole.
+            again = stored is not None and (former is None or former.pointer.snapshot_id != manifest.snapshot_id)
+            held = self.held(unique.values(), promised, limits, intent.keep, verify=verify or again)
             missing = [file for digest, file in unique.items() if digest not in held]
             budget = MemoryBudget(limits.memory_bytes)
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 from mcml_assets.clouds.faulty import FaultyStore
 from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.clouds.memory.store import MemoryStore
-from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.errors import CorruptSnapshot, McmlError
 from mcml_assets.domain.faults import APPLIES, Fault, FaultKind
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.snapshots.replication import replicate
@@ -48,7 +48,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a run with the fault came to: `completes` or the error's class, and which snapshot was current then."""
+    """What a run with the fault came to: `completes` or the error's class, and which snapshot was current then.
+
+    `broken` is a snapshot that says itself that it is not whole, as only a write that was acknowledged and lost can leave it.
+    """
 
     outcome: str
     current: str
@@ -69,8 +72,8 @@ class Scene:
     def snapshots(self, store: ObjectStore, asset: str) -> SnapshotStore:
         return SnapshotStore(store, self.workload, asset)
 
-    def commit(self, store: ObjectStore, version: dict[str, bytes]) -> Manifest:
-        return commit(self.snapshots(store, "landing"), version, self.folder, epoch=EPOCH).manifest
+    def commit(self, store: ObjectStore, version: dict[str, bytes], *, verify: bool = False) -> Manifest:
+        return commit(self.snapshots(store, "landing"), version, self.folder, epoch=EPOCH, verify=verify).manifest
 
     @property
     def history(self) -> list[Callable[[], object]]:
@@ -81,7 +84,7 @@ class Scene:
         """The snapshots that the run changes, without faults."""
         raise NotImplementedError
 
-    def act(self, store: ObjectStore) -> None:
+    def act(self, store: ObjectStore, *, verify: bool = False) -> None:
         raise NotImplementedError
 
 
@@ -98,8 +101,8 @@ class CommitScene(Scene):
     def seen(self) -> SnapshotStore:
         return self.snapshots(self.store, "landing")
 
-    def act(self, store: ObjectStore) -> None:
-        self.commit(store, NEXT)
+    def act(self, store: ObjectStore, *, verify: bool = False) -> None:
+        self.commit(store, NEXT, verify=verify)
 
 
 class ReplicationScene(Scene):
@@ -109,10 +112,10 @@ class ReplicationScene(Scene):
     def other(self) -> MemoryStore:
         return MemoryStore(OTHER)
 
-    def replicate(self, source: ObjectStore, target: ObjectStore) -> None:
+    def replicate(self, source: ObjectStore, target: ObjectStore, *, verify: bool = False) -> None:
         manifest = self.snapshots(source, "landing").current()
         assert manifest is not None
-        replicate(self.snapshots(source, "landing"), self.snapshots(target, "raw_data"), manifest, epoch=EPOCH)
+        replicate(self.snapshots(source, "landing"), self.snapshots(target, "raw_data"), manifest, epoch=EPOCH, verify=verify)
 
 
 class TargetScene(ReplicationScene):
@@ -133,9 +136,9 @@ class TargetScene(ReplicationScene):
     def seen(self) -> SnapshotStore:
         return self.snapshots(self.store, "raw_data")
 
-    def act(self, store: ObjectStore) -> None:
+    def act(self, store: ObjectStore, *, verify: bool = False) -> None:
         self.commit(self.other, NEXT)
-        self.replicate(self.other, store)
+        self.replicate(self.other, store, verify=verify)
 
 
 class SourceScene(ReplicationScene):
@@ -157,8 +160,8 @@ class SourceScene(ReplicationScene):
     def seen(self) -> SnapshotStore:
         return self.snapshots(self.other, "raw_data")
 
-    def act(self, store: ObjectStore) -> None:
-        self.replicate(store, self.other)
+    def act(self, store: ObjectStore, *, verify: bool = False) -> None:
+        self.replicate(store, self.other, verify=verify)
 
 
 SceneMaker = type[CommitScene | TargetScene | SourceScene]
@@ -235,15 +238,27 @@ def run_cells(scene: Scene, step: Step, kinds: Sequence[FaultKind]) -> list[Cell
         assert kind is not FaultKind.LATENCY or sum(slept) > 0, "the fault struck nothing"
         # Nobody needs the fault to end to read what was there; and the run after it finishes the work.
         assert contents(scene.seen, former) == FORMER
-        current = scene.seen.current()
-        assert current is not None
-        after = contents(scene.seen, current)
-        assert after in (FORMER, NEXT)
-        cells.append(Cell(outcome, "new" if after == NEXT else "former"))
+        cells.append(Cell(outcome, _current(scene, may_be_broken=kind is FaultKind.LOST_WRITE)))
     planned.clear()
-    scene.act(scene.store)
+    # What was acknowledged is not asked for again, unless `integrity` found it missing: then the run verifies.
+    scene.act(scene.store, verify=cells[-1].current == "broken")
     _check_complete(scene)
     return cells
+
+
+def _current(scene: Scene, *, may_be_broken: bool) -> str:
+    """Which snapshot is current, as a reader and the `integrity` check find it."""
+    try:
+        current = scene.seen.current()
+        assert current is not None
+        if may_be_broken and scene.seen.verify(current):
+            return "broken"
+    except CorruptSnapshot:
+        assert may_be_broken
+        return "broken"
+    after = contents(scene.seen, current)
+    assert after in (FORMER, NEXT)
+    return "new" if after == NEXT else "former"
 
 
 def _fault(location: str, kind: FaultKind, step: Step, key: str) -> Fault:

@@ -21,6 +21,11 @@ Each row is a step that the run takes, each column the fault that strikes every 
 the run comes to, and in brackets which snapshot is current when it has ended. For every cell it was checked that the former
 snapshot stayed readable and complete, that the next run without the fault completed, and that nothing was lost or is
 there twice. `-`: the fault cannot strike there. The same holds for every store that the tests run over.
+
+No writer can know that an acknowledged write was lost. A snapshot that is `broken` so is found by the `integrity` check of
+the same run, which lets nothing downstream use it; `repair` then runs the copy once more with `verify`, which completes.
+Of a batch that only the acting location had, nobody can copy: a person goes back by `mcml snapshot restore`, and the next
+landing takes the batch from the source anew and reads what is there.
 """
 
 

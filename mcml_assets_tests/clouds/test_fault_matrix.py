@@ -39,6 +39,7 @@ ALLOWED = {
     FaultKind.TRUNCATED_READ: {"CorruptSnapshot", "completes"},
     FaultKind.FLIPPED_BIT: {"CorruptSnapshot", "completes"},
     FaultKind.LOST_ACKNOWLEDGEMENT: {"TransientError", "completes"},
+    FaultKind.LOST_WRITE: {"PreconditionFailed", "completes"},
     FaultKind.STALE_READ: {"PreconditionFailed", "CorruptSnapshot", "completes"},
     FaultKind.CLOCK_SKEW: {"ConfigurationError"},
 }

@@ -202,6 +202,22 @@ def test_a_write_that_is_refused_does_not_happen(rig: Rig):
     assert rig.inner.get("a") == CONTENT
 
 
+@pytest.mark.parametrize("operation", ["put", "put_if_absent", "put_if_match", "delete"])
+def test_an_acknowledged_write_never_happens(rig: Rig, operation: str, tmp_path: Path):
+    """The writer is told a size and a version as ever, and what is stored is what was; conditions are judged all the same."""
+    rig.set(FaultKind.LOST_WRITE)
+    requests(rig.store)[operation]()
+    file = tmp_path / "file"
+    file.write_bytes(b"123")
+    for data in (b"123", file, iter([b"1", b"23"])):
+        assert rig.store.put("new", data).size == 3
+    with pytest.raises(PreconditionFailed):
+        rig.store.put_if_absent("a", b"1")
+    with pytest.raises(PreconditionFailed):
+        rig.store.put_if_match("a", b"1", "another")
+    assert [(meta.key, rig.inner.get(meta.key)) for meta in rig.inner.list("")] == [("a", CONTENT)]
+
+
 def test_a_stale_reader_sees_what_it_saw(rig: Rig):
     """While reads are stale, an object reads as it was first seen, and a missing one as missing; writes see the truth."""
     rig.set(FaultKind.STALE_READ)

@@ -14,6 +14,7 @@ import pytest
 from mcml_assets.build import DEFS
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.emulation.servers import emulators_folder, start_emulators
+from mcml_assets.resources.credentials import azure_blob_resource, s3_resource
 from mcml_assets.serving.client import predict
 from mcml_assets.serving.data_plane import stop_data_plane
 from mcml_assets_tests.assets.conftest import Bench, checks_of, failure_of
@@ -137,8 +138,27 @@ def test_a_copy_tells_what_it_moved_what_it_cost_and_how_late_it_was(emulated: E
     assert (here["copied_bytes"], here["egress_bytes"], here["reused_bytes"]) == (0, 0, manifest.size)
 
 
+def shown(emulated: Emulated) -> list[str]:
+    """How everything that holds a way into a bucket shows itself, in a traceback or a debugger, after it was used."""
+    buckets = [emulated.stores.bucket(location) for location in LOCATIONS]
+    for bucket in buckets:
+        bucket.get(f"{emulated.workload.name}/raw_data/current.json")
+    inner = [getattr(bucket, "inner", bucket) for bucket in buckets]
+    resources = [*(emulated.definitions.resources or {}).values(), emulated.stores, emulated.stores.topology]
+    integrations = [
+        azure_blob_resource(emulated.stores.topology.location(PRIMARY)),
+        s3_resource(emulated.stores.topology.location(COLD)),
+    ]
+    everything = [*resources, *integrations, emulated.settings, emulated.stores.register, *buckets, *inner]
+    return [text for each in everything for text in (repr(each), str(each), repr(getattr(each, "__dict__", "")))]
+
+
 def test_no_secret_is_in_any_event_log_or_file(emulated: Emulated, monkeypatch: pytest.MonkeyPatch):
-    """After a whole workload, and a run whose credentials were refused, no credential is in what Dagster or we wrote."""
+    """After a whole workload, and a run whose credentials were refused, no credential is in what Dagster or we wrote.
+
+    Nor in how a resource, a store or the topology shows itself.
+    """
+    told = shown(emulated)
     monkeypatch.setenv("MCML_AZURE_WESTEUROPE_KEY", PLANTED)
     refused = emulated.run(PRIMARY, "raw_data")
     assert not refused.success
@@ -152,5 +172,8 @@ def test_no_secret_is_in_any_event_log_or_file(emulated: Emulated, monkeypatch: 
     own = emulators_folder(emulated.settings)
     files = [path for path in emulated.settings.home.parent.rglob("*") if path.is_file() and own not in path.parents]
     assert len(files) > 20
-    texts = [*entries, *(path.read_bytes().decode(errors="replace") for path in files)]
+    # What was printed in a run is in compute logs, what was recorded in the instance's storage.
+    assert any("compute_logs" in path.parts for path in files)
+    assert any(path.suffix == ".db" for path in files)
+    texts = [*entries, *(path.read_bytes().decode(errors="replace") for path in files), *told]
     assert [text for text in texts if any(secret in text for secret in secrets)] == []

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster_aws.s3 import S3Resource
 from dagster_azure.blob import AzureBlobStorageResource
 
+from mcml_assets.clouds.aws.credentials import credential_provider as aws_provider
+from mcml_assets.clouds.azure.credentials import credential_provider as azure_provider
 from mcml_assets.clouds.registry import open_store
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError
@@ -52,6 +55,44 @@ def test_an_asset_reads_what_the_platform_stored_on_azure(emulators: Emulators, 
 
     assert dg.materialize([reader], resources={"blobs": resource}).output_for_node("reader") == "content"
     assert AZURE_KEY in repr(resource)
+
+
+@pytest.mark.parametrize("method", ["keys", "session", "profile", "workload_identity"])
+def test_s3_is_entered_with_the_same_keys_by_both(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What the platform's store shows S3 is what dagster-aws's client shows, whichever way the topology names."""
+    secrets = {"access_key_id": SecretReference("TEST_ID"), "secret_access_key": SecretReference("TEST_SECRET")}
+    (tmp_path / "config").write_text("[profile uk]\naws_access_key_id = of-uk\naws_secret_access_key = secret-of-uk\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    ambient = {"AWS_ACCESS_KEY_ID": "ambient", "AWS_SECRET_ACCESS_KEY": "ambient-secret", "AWS_SESSION_TOKEN": "ambient-token"}
+    for name, value in {"TEST_ID": "id", "TEST_SECRET": "secret", "TEST_TOKEN": "token", **ambient}.items():
+        monkeypatch.setenv(name, value)
+    place, expected = {
+        "keys": (location("s3", "keys", **secrets), ("id", "secret", None)),
+        "session": (location("s3", "keys", **secrets, session_token=SecretReference("TEST_TOKEN")), ("id", "secret", "token")),
+        "profile": (location("s3", "profile", profile="uk"), ("of-uk", "secret-of-uk", None)),
+        "workload_identity": (location("s3", "workload_identity"), tuple(ambient.values())),
+    }[method]
+    if method == "profile":
+        for name in ambient:
+            monkeypatch.delenv(name)
+    ours = aws_provider(place)()
+    assert (ours["access_key_id"], ours["secret_access_key"], ours.get("token")) == expected
+    with dg.build_resources({"s3": s3_resource(place)}) as resources:
+        theirs = resources.s3._request_signer._credentials.get_frozen_credentials()
+    assert (theirs.access_key, theirs.secret_key, theirs.token) == expected
+
+
+@pytest.mark.parametrize("method", ["key", "sas"])
+def test_azure_is_entered_with_the_same_secret_by_both(method: str, monkeypatch: pytest.MonkeyPatch):
+    """What the platform's store shows Azure is what dagster-azure's client shows."""
+    monkeypatch.setenv("TEST_VALUE", "c2VjcmV0" if method == "key" else "sv=1&sig=secret")
+    name = {"key": "account_key", "sas": "token"}[method]
+    place = location("azure", method, **{name: SecretReference("TEST_VALUE")})
+    ours = azure_provider(place)()
+    with dg.build_resources({"blobs": azure_blob_resource(place)}) as resources, resources.blobs.get_client() as client:
+        shown = client.credential.account_key if method == "key" else client.url.partition("?")[2]
+    assert (ours.get("access_key") or ours.get("sas_token")) == shown
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,18 @@ def test_a_snapshot_that_is_not_whole_is_refused(bucket: MemoryStore, first: str
     assert current_contents(store) == SECOND
 
 
+def test_what_was_undone_can_be_taken_again_whole(bucket: MemoryStore, first: str, tmp_path: Path):
+    """A snapshot whose file was lost is gone back from, and when it is committed anew the file is stored again."""
+    store = snapshots(bucket)
+    second = store.current()
+    assert second is not None
+    bucket.delete(store.blobs.key(second.file("a").digest))
+    assert go_back(store, first)
+    again = commit(store, SECOND, tmp_path, epoch=2)
+    assert (again.written_files, again.reused_files) == (1, 1)
+    assert current_contents(store) == SECOND
+
+
 def test_what_is_not_stored_cannot_be_restored(bucket: MemoryStore, first: str):
     """A snapshot that retention removed, or that never was, is told as such."""
     with pytest.raises(ObjectNotFound):

@@ -11,7 +11,7 @@ import typer
 
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError
-from mcml_assets.terminal import Exit, err, fail, print_json
+from mcml_assets.terminal import Exit, err, fail, print_json, read_platform
 
 VALIDATE_SECONDS = 30
 
@@ -51,6 +51,17 @@ def config(
                 ConfigurationError(f"{folder} has no files yet: `mcml start` writes them, and Envoy judges them with the rest")
             )
         _validate(start)
+
+
+@edge_app.command("openapi")
+def openapi_() -> None:
+    """The edge's interface as an OpenAPI 3.1 document: what each workload is asked for, and every answer it may give."""
+    from mcml_assets.serving.data_plane import edge_url  # noqa: PLC0415 - only this command
+    from mcml_assets.serving.edge.openapi import openapi  # noqa: PLC0415 - the same
+
+    settings = Settings()
+    workloads, _ = read_platform(settings)
+    print_json(openapi(workloads, edge_url(settings), closed=settings.edge_callers is not None))
 
 
 def _validate(start: dict[str, Any]) -> None:

@@ -26,3 +26,18 @@ def test_the_configuration_is_printed_and_judged(tmp_path: Path, monkeypatch: py
     whole = CliRunner().invoke(app, ["edge", "config", "--validate"])
     assert whole.exit_code == 0, whole.output
     assert set(json.loads(whole.stdout)["files"]) == {"clusters.json", "routes.json", "endpoints/shop.UK.json"}
+
+
+def test_the_interface_is_described_for_every_workload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each workload has its paths in each of its jurisdictions and nowhere else; a token is asked for where the edge asks."""
+    open_ = json.loads(CliRunner().invoke(app, ["edge", "openapi"]).stdout)
+    asked = {path for path in open_["paths"] if path.endswith("/infer")}
+    assert asked == {
+        "/UK/v2/models/online_retail/infer", "/EU/v2/models/online_retail/infer", "/US/v2/models/credit_scoring/infer",
+    }  # fmt: skip
+    assert "401" not in open_["paths"]["/US/v2/models/credit_scoring/infer"]["post"]["responses"]
+    monkeypatch.setenv("MCML_EDGE_CALLERS", "/callers")
+    closed = json.loads(CliRunner().invoke(app, ["edge", "openapi"]).stdout)
+    secured = {path for path, methods in closed["paths"].items() for method in methods.values() if "security" in method}
+    assert asked < secured
+    assert not any(path.endswith("/ready") or path == "/healthz" for path in secured)

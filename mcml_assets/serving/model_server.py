@@ -27,6 +27,7 @@ from mcml_assets.domain.errors import McmlError, UnknownEntity
 from mcml_assets.features.online import OnlineReader
 from mcml_assets.serving.golden import PATH, SYNTHETIC_PATH
 from mcml_assets.serving.guard import ASKED, Guard, problem_response
+from mcml_assets.serving.interface import DATATYPES, INT64_LIMIT, MAX_ENTITIES, OUTPUT
 from mcml_assets.serving.one_write import OneWriteProtocol
 from mcml_assets.serving.package import ModelPackage, golden_inputs
 from mcml_assets.serving.prediction_log.spool import Scored, Spool
@@ -40,11 +41,7 @@ from mcml_assets.serving.problem import (
 if TYPE_CHECKING:
     from mcml_assets.serving.package import Predict
 
-OUTPUT = "score"
-MAX_ENTITIES = 1000
 GRACE_SECONDS = 5
-DATATYPES = {"int64": "INT64", "int32": "INT64", "string": "BYTES"}
-INT64_LIMIT = 2**63
 NOBODY = "synthetic-transaction"  # an id as no entity has it
 
 log = logging.getLogger("mcml_assets.serving.server")

@@ -23,6 +23,7 @@ PRIMARY, WARM, COLD = "aws/eu-west-2", "gcp/europe-west2", "azure/uksouth"
 FEATURE_SNAPSHOT = "f" * 64
 TRAINING_SNAPSHOT = "b" * 64
 CUSTOMER = 12345
+SPARSE_CUSTOMER = 12346  # of whom the city is not known
 TIME = "2024-07-01T00:00:00+00:00"
 
 
@@ -104,7 +105,7 @@ class Shop:
 
 
 def build_shop(home: Path, *, versions: int = 2, key_type: str = "int64", customer: int | str = CUSTOMER) -> Shop:
-    """Train and package `versions` models, and publish features of one customer in every location."""
+    """Train and package `versions` models, and publish features of two customers in every location."""
     settings = free_settings(home)
     workload = shop_workload(home / "shop", key_type)
     packages = {version: home / "packages" / str(version) for version in range(1, versions + 1)}
@@ -123,8 +124,9 @@ def build_shop(home: Path, *, versions: int = 2, key_type: str = "int64", custom
             created_at=TIME,
         )
     features = home / "features.parquet"
-    frame = pd.DataFrame({"customer_id": [customer], "visits": [7], "spent": [40.5], "city": ["York"]})
-    frame["event_timestamp"] = pd.Series([datetime(2024, 6, 1, tzinfo=UTC)]).astype("datetime64[us, UTC]")
+    sparse = SPARSE_CUSTOMER if isinstance(customer, int) else f"{customer}, sparse"
+    frame = pd.DataFrame({"customer_id": [customer, sparse], "visits": [7, 3], "spent": [40.5, 1.0], "city": ["York", None]})
+    frame["event_timestamp"] = pd.Series([datetime(2024, 6, 1, tzinfo=UTC)] * 2).astype("datetime64[us, UTC]")
     frame.to_parquet(features, index=False)
     for placed in workload.locations:
         files = {"customer/2024-06-01.parquet": features}

@@ -28,7 +28,7 @@ DEFAULT_TIMEOUT_SECONDS = 2.0  # while no endpoint says its own
 OVERPROVISIONING = 1000
 MAX_DIRECT_BODY = 1024 * 1024
 
-VERBS = ("infer", "ready", SYNTHETIC)
+METHODS = {"infer": "POST", "ready": "GET", SYNTHETIC: "GET"}
 
 WRONG_CLAIM_STATUS = 403
 WRONG_JURISDICTION_STATUS = 451
@@ -76,7 +76,9 @@ def _route_table(routes: Sequence[Route], addresses: Addresses, hedge_seconds: f
                 "domains": ["*"],
                 "routes": [
                     *entries,
+                    *(misused for workload, where in _jurisdictions(routes).items() for misused in _misused(workload, where)),
                     *(_elsewhere(workload) for workload in sorted({route.workload for route in routes})),
+                    *(_only(match, "GET") for match in ({"path": "/healthz"}, {"path": "/routes"})),
                     _direct({"path": "/healthz"}, 200, json.dumps({"status": "ok"}), "application/json"),
                     _direct({"path": "/routes"}, 200, canonical_json(table).decode(), "application/json"),
                     _direct({"prefix": "/"}, 404, unknown.to_json(), PROBLEM_MEDIA_TYPE),
@@ -116,7 +118,7 @@ def _routes_of(route: Route, addresses: Addresses, hedge_seconds: float) -> list
         _contradicted(route),
         *(
             {
-                "match": {"path": f"/{route.jurisdiction}/v2/models/{route.workload}/{verb}"},
+                "match": {"path": f"/{route.jurisdiction}/v2/models/{route.workload}/{verb}", "headers": [_asked_by(method)]},
                 "route": {
                     "cluster": route.name,
                     "prefix_rewrite": f"/v2/models/{route.workload}/{verb}",
@@ -131,7 +133,7 @@ def _routes_of(route: Route, addresses: Addresses, hedge_seconds: float) -> list
                     _header(UPDATED_HEADER, route.updated_at),
                 ],
             }
-            for verb in VERBS
+            for verb, method in METHODS.items()
         ),
     ]
 
@@ -156,8 +158,38 @@ def _elsewhere(workload: str) -> Json:
     problem = Problem(
         WRONG_JURISDICTION_STATUS, WRONG_JURISDICTION, f"{workload} is not served in this jurisdiction; see /routes"
     )
-    match = {"safe_regex": {"regex": f"/[^/]+/v2/models/{re.escape(workload)}/({'|'.join(VERBS)})"}}
+    match = {"safe_regex": {"regex": f"/[^/]+/v2/models/{re.escape(workload)}/({'|'.join(METHODS)})"}}
     return _direct(match, problem.status, problem.to_json(), PROBLEM_MEDIA_TYPE)
+
+
+def _misused(workload: str, jurisdictions: Sequence[str]) -> list[Json]:
+    """The paths of a workload, asked with another method than theirs."""
+    places = "|".join(map(re.escape, jurisdictions))
+    return [
+        _only({"safe_regex": {"regex": f"/({places})/v2/models/{re.escape(workload)}/{verb}"}}, method)
+        for verb, method in METHODS.items()
+    ]
+
+
+def _only(match: Json, method: str) -> Json:
+    """The answer to whoever asks this with another method; the right one is told."""
+    problem = Problem(405, detail=f"this is asked with {method}")
+    other = {**match, "headers": [{**_asked_by(method), "invert_match": True}]}
+    answer = _direct(other, problem.status, problem.to_json(), PROBLEM_MEDIA_TYPE)
+    answer["response_headers_to_add"].append(_header("allow", method))
+    return answer
+
+
+def _asked_by(method: str) -> Json:
+    return {"name": ":method", "string_match": {"exact": method}}
+
+
+def _jurisdictions(routes: Sequence[Route]) -> dict[str, list[str]]:
+    """Where each workload has a route."""
+    found: dict[str, list[str]] = {}
+    for route in routes:
+        found.setdefault(route.workload, []).append(route.jurisdiction)
+    return found
 
 
 def _assignment(route: Route, addresses: Addresses) -> Json:

@@ -42,16 +42,18 @@ def local_replies() -> Json:
                 _mapper(_status("EQ", status), "about:blank", status, f"{sentence}: %RESPONSE_CODE_DETAILS%")
                 for status, sentence in SENTENCES.items()
             ),
+            _mapper(_other(), "about:blank", "Refused", "the edge does not take this request: %RESPONSE_CODE_DETAILS%"),
             _mapper(
-                _status("GE", 500), NO_LOCATION, None,
+                _status("GE", 500), NO_LOCATION, "No location answers",
                 "no location of this workload's route answered in time: %RESPONSE_CODE_DETAILS%", retry,
             ),
         ]
     }  # fmt: skip
 
 
-def _mapper(fits: Json, kind: str, status: int | None, detail: str, headers: dict[str, str] | None = None) -> Json:
-    title = HTTPStatus(status).phrase if status is not None else "No location answers"
+def _mapper(fits: Json, kind: str, title: int | str, detail: str, headers: dict[str, str] | None = None) -> Json:
+    """`title` is a status whose phrase it is, or the title itself."""
+    title = HTTPStatus(title).phrase if isinstance(title, int) else title
     body: dict[str, Any] = {"type": kind, "title": title, "status": "%RESPONSE_CODE%", "detail": detail}
     return {
         "filter": fits,
@@ -70,8 +72,14 @@ def _status(operator: str, status: int) -> Json:
 
 def _denied() -> Json:
     """Refused by the permissions, and not by an answer of the route table with the same status."""
-    expression = {
-        "@type": f"{EXTENSIONS}.access_loggers.filters.cel.v3.ExpressionFilter",
-        "expression": "response.code_details.startsWith('rbac_access_denied')",
-    }
-    return {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": expression}}
+    return _expression("response.code_details.startsWith('rbac_access_denied')")
+
+
+def _other() -> Json:
+    """Whatever else Envoy itself refuses; the route table's answers have their bodies."""
+    return _expression("response.code >= 400 && response.code < 500 && response.code_details != 'direct_response'")
+
+
+def _expression(expression: str) -> Json:
+    typed = {"@type": f"{EXTENSIONS}.access_loggers.filters.cel.v3.ExpressionFilter", "expression": expression}
+    return {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": typed}}

@@ -37,32 +37,20 @@ PREDICTIONS = "predictions"
 
 def build_feature_drift(workload: Workload) -> dg.AssetChecksDefinition:
     """The newest features here, beside the reference of the model that is served here."""
-
-    @partitioned_check(
-        asset_key(workload, "feature_snapshot"),
-        "drift",
-        "The newest features are distributed as those the model served here learnt from.",
-        by_location(workload),
-        blocking=False,
-    )
-    def drift(context: dg.AssetCheckExecutionContext, stores: CloudStores) -> dg.AssetCheckResult:
-        return _result(workload, stores, context.partition_key, of_predictions=False)
-
-    return drift
+    promise = "The newest features are distributed as those the model served here learnt from."
+    return _build_drift(workload, "feature_snapshot", promise, of_predictions=False)
 
 
 def build_prediction_drift(workload: Workload) -> dg.AssetChecksDefinition:
     """The scores that the held model gives for the newest features here, beside those it gave for held-out rows."""
+    promise = "The model's predictions for the newest features here are distributed as those for its held-out rows."
+    return _build_drift(workload, "endpoint", promise, of_predictions=True)
 
-    @partitioned_check(
-        asset_key(workload, "endpoint"),
-        "drift",
-        "The model's predictions for the newest features here are distributed as those for its held-out rows.",
-        by_location(workload),
-        blocking=False,
-    )
+
+def _build_drift(workload: Workload, noun: str, promise: str, *, of_predictions: bool) -> dg.AssetChecksDefinition:
+    @partitioned_check(asset_key(workload, noun), "drift", promise, by_location(workload), blocking=False)
     def drift(context: dg.AssetCheckExecutionContext, stores: CloudStores) -> dg.AssetCheckResult:
-        return _result(workload, stores, context.partition_key, of_predictions=True)
+        return _result(workload, stores, context.partition_key, of_predictions=of_predictions)
 
     return drift
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mcml_assets.domain.errors import CredentialsRejected, LocationUnavailable, McmlError
-from mcml_assets.domain.repair import MOST_REPAIRS, odd_ones_out
+from mcml_assets.domain.parity import Holding, convene
 from mcml_assets.domain.workload import Workload
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.check_results import FailedCheck, new_failed_checks
@@ -28,6 +28,8 @@ WANTED: Mapping[str, tuple[str, ...]] = {
 }
 SCRUB_JOB = "integrity_scrub"
 FORGOTTEN_SECONDS = 86_400.0
+MOST_REPAIRS = 2
+"""Copies that are made anew for one failure, before a person is told."""
 REPAIR_TAG = "mcml/repair"
 NO_CASE = (LocationUnavailable.__name__, CredentialsRejected.__name__)
 FORMAT = 1
@@ -97,12 +99,14 @@ def not_to_repair(workload: Workload, failed: FailedCheck, stores: CloudStores) 
     if failed.check == "integrity":
         return None
     placement = workload.placement_of(failed.partition)
-    holdings = {placed.key: _held(workload, placed.key, failed.noun, stores) for placed in placement.locations}
-    accused = odd_ones_out(holdings)
-    if accused is None:
+    held = {placed.key: _held(workload, placed.key, failed.noun, stores) for placed in placement.locations}
+    # Whoever is behind holds another snapshot than the others, and is to copy too: all are of one generation here.
+    holdings = [Holding(location, "current", snapshot) for location, snapshot in held.items() if snapshot is not None]
+    quorum = convene(holdings, "current", lambda one, other: False)
+    if quorum.undecided or not holdings:
         return "too few locations hold anything to say which one is wrong: a person has to"
-    if failed.partition not in accused:
-        named = ", ".join(sorted(accused)) or "nobody"
+    if failed.partition not in quorum.accused:
+        named = ", ".join(quorum.accused) or "nobody"
         return f"the vote accuses {named}, and not this location"
     return None
 

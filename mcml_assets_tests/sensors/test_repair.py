@@ -6,14 +6,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mcml_assets.asset_checks.partitioned import partitioned_check_spec
-from mcml_assets.domain.repair import MOST_REPAIRS, odd_ones_out
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.check_results import FailedCheck
-from mcml_assets.sensors.repair import build_repair, not_to_repair
+from mcml_assets.sensors.repair import MOST_REPAIRS, build_repair, not_to_repair
 from mcml_assets.sensors.retraining import build_retraining
 from mcml_assets_tests.assets.conftest import Bench, bench, checks_of
 from mcml_assets_tests.snapshots.committing import commit
@@ -114,19 +111,6 @@ def test_two_that_differ_accuse_nobody(shop: Bench):
     assert shop.run(PRIMARY, "raw_data").success
     differs = FailedCheck(SHOP, "raw_data", "parity", WARM, "ERROR", {}, "run")
     assert "too few" in (not_to_repair(shop.workload, differs, shop.stores) or "")
-
-
-@given(st.dictionaries(st.sampled_from("abcde"), st.none() | st.sampled_from(["1", "2", "3"]), max_size=5))
-def test_a_vote_accuses_a_minority_only(holdings: dict[str, str | None]):
-    """Whoever is accused differs from more than half of those that hold anything; who holds nothing is not accused."""
-    accused = odd_ones_out(holdings)
-    voices = [held for held in holdings.values() if held is not None]
-    if accused is None:
-        assert all(2 * voices.count(snapshot) <= len(voices) for snapshot in voices)
-        return
-    (right,) = {held for location, held in holdings.items() if held is not None and location not in accused}
-    assert 2 * voices.count(right) > len(voices)
-    assert all(holdings[location] not in (None, right) for location in accused)
 
 
 class Drift:

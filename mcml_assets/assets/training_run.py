@@ -24,6 +24,7 @@ from mcml_assets.domain.workload import Workload
 from mcml_assets.failover.probing import shared_prober
 from mcml_assets.failover.takeover import become_original
 from mcml_assets.partitions import by_jurisdiction, locations_to_jurisdiction
+from mcml_assets.resources.packages import HELD_OUT_FROM, served_answers
 from mcml_assets.resources.stores import CloudStores
 
 if TYPE_CHECKING:
@@ -66,11 +67,11 @@ def build_training_run(workload: Workload) -> dg.AssetsDefinition:
         """A candidate model, trained by the acting location on its published features, and better than guessing.
 
         One partition per jurisdiction. Guarantee: features are joined as of each label's time, the test period lies
-        after all that was learnt from, and only a candidate that passed the quality gate becomes a package; one that
-        did not is kept in MLflow with its figures.
+        after all that was learnt from, and only a candidate that passed `quality` becomes a package: better than guessing,
+        no worse than the model now served, surely bad in no segment, and calibrated. One that did not is kept in MLflow.
         """
-        from mcml_assets.training.evaluate import gate  # noqa: PLC0415 - numpy, only when a model is trained
-        from mcml_assets.training.figures import as_markdown  # noqa: PLC0415 - the same
+        from mcml_assets.training.figures import as_markdown  # noqa: PLC0415 - only when a model is trained
+        from mcml_assets.training.judgement import judge  # noqa: PLC0415 - pandas, the same
         from mcml_assets.training.tracking import log_candidate  # noqa: PLC0415 - MLflow, 2 s
 
         jurisdiction = context.partition_key
@@ -79,13 +80,13 @@ def build_training_run(workload: Workload) -> dg.AssetsDefinition:
             # A refused candidate is a finished experiment: MLflow keeps it with its figures.
             with _tracked(context, workload, stores, inputs) as run:
                 candidate = _train(workload, stores, inputs, Path(scratch))
-                decision = gate(candidate.evaluation, workload.thresholds)
-                plots = log_candidate(run, candidate, workload=workload, snapshots=inputs.parents, decision=decision)
-            context.log.info("%s in %s: %s", workload.name, jurisdiction, decision.reason)
-            result = quality_result(check, candidate.evaluation, decision)
-            if not decision.passed:
+                quality = judge(workload, candidate, served_answers(workload, stores, inputs.acting.location, candidate))
+                plots = log_candidate(run, candidate, workload=workload, snapshots=inputs.parents, quality=quality)
+            context.log.info("%s in %s: %s", workload.name, jurisdiction, quality.decision.reason)
+            result = quality_result(check, workload, candidate.evaluation, quality, plots["calibration"])
+            if not quality.decision.passed:
                 yield result
-                raise ModelRejected(f"{workload.name} in {jurisdiction}: {decision.reason}")
+                raise ModelRejected(f"{workload.name} in {jurisdiction}: {quality.decision.reason}")
             manifest = _commit(workload, stores, inputs, candidate, run.run_id, Path(scratch) / "package")
         yield published(
             manifest,
@@ -179,6 +180,10 @@ def _commit(
         epoch=inputs.acting.epoch,
         producer=inputs.acting.location,
         created_at=created_at,
-        annotations={"version": inputs.version, "trained_up_to": inputs.features.watermark},
+        annotations={
+            "version": inputs.version,
+            "trained_up_to": inputs.features.watermark,
+            HELD_OUT_FROM: candidate.split.first_test_time.isoformat(),
+        },
     )
     return commit.manifest

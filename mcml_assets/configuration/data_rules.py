@@ -72,6 +72,24 @@ def tolerance_problems(model: WorkloadModel) -> Iterator[Problem]:
             yield Problem(at, "tolerates nothing: give absolute or relative, or remove it")
 
 
+def segment_problems(model: WorkloadModel) -> Iterator[Problem]:
+    """Held-out rows are divided by what a model takes, and each feature divides them once."""
+    quality = model.thresholds.quality
+    views = model.features.views.values()
+    keys = {view.join_key for view in views}
+    offered = [name for view in views for name in view.features if name not in keys]
+    seen: set[str] = set()
+    for index, name in enumerate(quality.segments if quality is not None else ()):
+        at = ("thresholds", "quality", "segments", index)
+        if name in keys:
+            yield Problem(at, f"{name!r} is a key, and every row would be a segment: name a feature")
+        elif name not in offered:
+            yield Problem(at, f"no view has a feature {name!r}{did_you_mean(name, offered)}")
+        elif name in seen:
+            yield Problem(at, f"{name!r} is listed twice")
+        seen.add(name)
+
+
 def _event_time(here: KeyPath, source: SourceModel) -> Iterator[Problem]:
     days = ("first_batch_days", "batch_days")
     if source.event_time is None:

@@ -19,6 +19,7 @@ from mcml_assets.configuration.contract_files import contract_problems
 from mcml_assets.configuration.data_rules import (
     division_problems,
     personal_column_problems,
+    segment_problems,
     source_problems,
     tolerance_problems,
     view_problems,
@@ -154,6 +155,8 @@ def _broken_rules(model: WorkloadModel, path: Path, topology: Topology) -> Itera
         yield from view_problems(model)
     if sound("features", "tolerances"):
         yield from tolerance_problems(model)
+    if sound("features", "thresholds"):
+        yield from segment_problems(model)
     references: dict[KeyPath, str] = {}
     if sound("contract"):
         references["contract",] = model.contract

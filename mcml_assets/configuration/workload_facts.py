@@ -6,8 +6,9 @@ No rule belongs here: what reaches this module is right.
 from pathlib import Path
 
 from mcml_assets.configuration.code_rules import function_signature
-from mcml_assets.configuration.workload_model import FeaturesModel, PlacedModel, SourceModel, WorkloadModel
+from mcml_assets.configuration.workload_model import FeaturesModel, PlacedModel, QualityModel, SourceModel, WorkloadModel
 from mcml_assets.domain.drift import DriftThresholds
+from mcml_assets.domain.quality import DEFAULT_QUALITY, QualityThresholds
 from mcml_assets.domain.retention import Retention
 from mcml_assets.domain.table_difference import Tolerance
 from mcml_assets.domain.topology import Topology
@@ -58,7 +59,8 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
         ),
         serving=Serving(**{**model.serving.model_dump(), "needs": tuple(model.serving.needs)}),
         thresholds=Thresholds(
-            min_improvement=model.thresholds.min_improvement, drift=DriftThresholds(**model.thresholds.drift.model_dump())
+            quality=_quality(model.thresholds.quality),
+            drift=DriftThresholds(**model.thresholds.drift.model_dump()),
         ),
         directory=directory,
         tolerances={name: Tolerance(**entry.model_dump()) for name, entry in model.tolerances.items()},
@@ -66,6 +68,14 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
         failback=model.failback,
         contract_version=model.contract_version,
         checks=tuple(_check(reference, directory) for reference in model.checks),
+    )
+
+
+def _quality(quality: QualityModel | None) -> QualityThresholds:
+    if quality is None:
+        return DEFAULT_QUALITY
+    return QualityThresholds(
+        quality.min_improvement, quality.served_margin, tuple(quality.segments), quality.max_calibration_error, quality.reason
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftReference
 from mcml_assets.domain.endpoint_access import EndpointCapability
+from mcml_assets.domain.quality import DEFAULT_QUALITY
 from mcml_assets.domain.workload import DEFAULT_RETENTION, FIRST_VERSION, Classification, Failback
 
 # Names become asset keys, folders, tables and Feast views: one plain form fits all of them.
@@ -168,11 +169,39 @@ class DriftModel(Written):
         return self
 
 
+class QualityModel(Written):
+    """How good a candidate must be to become a model, in the unit of `training.metric`."""
+
+    min_improvement: float = Field(
+        DEFAULT_QUALITY.min_improvement,
+        description="Least advantage over the trivial baseline, at the lower end of its 95 % confidence interval.",
+    )
+    served_margin: float = Field(
+        DEFAULT_QUALITY.served_margin,
+        description="By how much the model now served may be better on the same held-out rows, at that end of the interval.",
+        ge=0,
+    )
+    segments: list[Text] = Field(
+        [],
+        description="Features by whose values held-out rows are divided. In no segment may a candidate surely be worse than "
+        "the baseline, nor by more than served_margin than the served model. Numbers are divided at training's quartiles.",
+    )
+    max_calibration_error: float = Field(
+        DEFAULT_QUALITY.max_calibration_error,
+        description="Largest expected calibration error: mean distance of scores from the shares of positives they promise.",
+        gt=0,
+        le=1,
+    )
+    reason: Text = Field(description="Why these figures: a decision, on record.")
+
+
 class ThresholdsModel(Written):
     """What the workload's checks are judged by."""
 
-    min_improvement: float = Field(
-        0.0, description="Least advantage over the trivial baseline, at the lower end of its 95 % confidence interval."
+    quality: QualityModel | None = Field(
+        None,
+        description="How good a candidate must be. Absent: better than guessing, and "
+        f"no worse than the served model by more than {DEFAULT_QUALITY.served_margin:g}.",
     )
     drift: DriftModel = Field(
         default_factory=lambda: DriftModel.model_validate({}), description="How far the data may move from what was learnt."

@@ -12,6 +12,7 @@ from pathlib import Path
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftThresholds
 from mcml_assets.domain.endpoint_access import EndpointCapability
 from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.quality import DEFAULT_QUALITY, QualityThresholds
 from mcml_assets.domain.retention import Retention
 from mcml_assets.domain.table_difference import Tolerance
 from mcml_assets.domain.topology import Location, did_you_mean
@@ -166,7 +167,7 @@ class Training:
 
     `target` gives one labelled row per entity and time; `horizon_days` is how long after its time a label is known,
     so that the split can leave a gap of that length (0 when the label comes with the event). The newest `test_share`
-    of labelled times is held out. `metric` decides the gate, against a trivial baseline on the same split.
+    of labelled times is held out, and `metric` decides how a candidate does there.
     """
 
     train: FunctionReference
@@ -200,13 +201,9 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The numbers a workload's checks are judged by.
+    """The numbers a workload's checks are judged by: how good a candidate must be, and how far data may move."""
 
-    `min_improvement`: the least advantage over the trivial baseline, in the metric's unit, that the lower end of the
-    95 % confidence interval must show. `drift`: how far features and predictions may move from their reference.
-    """
-
-    min_improvement: float
+    quality: QualityThresholds = DEFAULT_QUALITY
     drift: DriftThresholds = DEFAULT_DRIFT
 
 

@@ -4,7 +4,7 @@ Tracking and packaging the candidate are other modules' business, as is joining 
 this module inside functions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -25,7 +25,8 @@ class Candidate:
     """A fitted model with what it was judged on.
 
     `x_train`, `x_test` and `y_test` are the rows as the model took them, in the order of the input; `scores` (float64,
-    shape (test rows,)) the probabilities of class 1. `seconds` is the time the user's `train` took.
+    shape (test rows,)) the probabilities of class 1; `entities` says whom a test row belongs to, `times` as of when it is.
+    `seconds` is the time the user's `train` took.
     """
 
     model: Any
@@ -35,6 +36,8 @@ class Candidate:
     x_test: pd.DataFrame
     y_test: pd.Series
     scores: np.ndarray
+    entities: np.ndarray = field(repr=False)
+    times: pd.Series = field(repr=False)
     seconds: float
 
 
@@ -61,14 +64,16 @@ def train_candidate(workload: Workload, x: pd.DataFrame, y: pd.Series, *, entiti
     model = _train(workload, x_train, y_train)
     seconds = perf_counter() - started
     scores = _scores(workload, model, x_test)
+    tested = entities.to_numpy()[split.test]
     evaluation = evaluate(
         y_test.to_numpy(),
         scores,
-        entities.to_numpy()[split.test],
+        tested,
         y_train=y_train.to_numpy(),
         metric=workload.training.metric,
     )
-    return Candidate(model, evaluation, split, x_train, x_test, y_test, scores, seconds)
+    tested_times = pd.to_datetime(times, utc=True).reset_index(drop=True).loc[split.test]
+    return Candidate(model, evaluation, split, x_train, x_test, y_test, scores, tested, tested_times, seconds)
 
 
 def _labels(workload: Workload, y: pd.Series) -> pd.Series:

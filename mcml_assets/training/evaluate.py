@@ -7,14 +7,15 @@ draws, so their difference is paired. The formulas of the metrics are in `metric
 Imports numpy only.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.quality import GateDecision, QualityThresholds
 from mcml_assets.domain.topology import did_you_mean
-from mcml_assets.domain.workload import Thresholds
 from mcml_assets.training.metrics import METRICS, Calibration, calibration
 
 RESAMPLES = 1_000
@@ -61,14 +62,6 @@ class Evaluation:
     resamples: int
 
 
-@dataclass(frozen=True, slots=True)
-class GateDecision:
-    """Whether a candidate may become a model, and the sentence that says why."""
-
-    passed: bool
-    reason: str
-
-
 def check_metric(metric: str) -> None:
     """Raise `ConfigurationError` unless the platform computes `metric`."""
     if metric not in METRICS:
@@ -96,20 +89,9 @@ def evaluate(
     prior = float(np.mean(y_train))
     answers = {"candidate": np.asarray(scores, dtype="float64"), "baseline": np.full(len(y), prior)}
     _, groups = np.unique(np.asarray(entities), return_inverse=True)
-    drawn = {(who, name): np.full(resamples, np.nan) for who in answers for name in METRICS}
-    enough = min(len(np.unique(groups[y == label])) for label in (0, 1)) >= MIN_ENTITIES_PER_CLASS
-    for start, weights in _draws(groups, resamples, seed) if enough else ():
-        for who, given in answers.items():
-            for name, definition in METRICS.items():
-                drawn[who, name][start : start + len(weights)] = definition.compute(y, given, weights)
-    once = np.ones((1, len(y)))
-    point = {(who, name): float(METRICS[name].compute(y, answers[who], once)[0]) for who, name in drawn}
+    point, drawn = _measured(y, answers, groups, tuple(METRICS), resamples, seed)
     estimates = {key: _estimate(point[key], drawn[key]) for key in drawn}
-    improvement = {}
-    for name, definition in METRICS.items():
-        sign = 1.0 if definition.larger_is_better else -1.0
-        difference = sign * (drawn["candidate", name] - drawn["baseline", name])
-        improvement[name] = _estimate(sign * (point["candidate", name] - point["baseline", name]), difference)
+    improvement = {name: _advantage(point, drawn, name, "baseline") for name in METRICS}
     return Evaluation(
         metric=metric,
         candidate={name: estimates["candidate", name] for name in METRICS},
@@ -125,7 +107,28 @@ def evaluate(
     )
 
 
-def gate(evaluation: Evaluation, thresholds: Thresholds) -> GateDecision:
+def advantages(
+    y: np.ndarray,
+    scores: np.ndarray,
+    others: Mapping[str, np.ndarray],
+    entities: np.ndarray,
+    *,
+    metric: str,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """By how much `scores` are better than each of `others` on the same rows, in the metric's unit, larger is better.
+
+    All arrays have shape (rows,); intervals are of `confidence`, over entities, and NaN as in `evaluate`.
+    """
+    answers = {"candidate": np.asarray(scores, dtype="float64"), **others}
+    _, groups = np.unique(np.asarray(entities), return_inverse=True)
+    point, drawn = _measured(np.asarray(y, dtype="float64"), answers, groups, (metric,), resamples, seed)
+    return {who: _advantage(point, drawn, metric, who, confidence) for who in others}
+
+
+def gate(evaluation: Evaluation, thresholds: QualityThresholds) -> GateDecision:
     """Pass when the deciding improvement's lower end lies above `min_improvement`; unknown is not passed."""
     name = evaluation.metric
     improvement = evaluation.improvement[name]
@@ -140,6 +143,40 @@ def gate(evaluation: Evaluation, thresholds: Thresholds) -> GateDecision:
     return GateDecision(passed, f"{figures}; its lower end is {verdict} {thresholds.min_improvement:g}")
 
 
+_Measure: TypeAlias = tuple[str, str]
+"""Whose answer, in which metric."""
+
+
+def _measured(
+    y: np.ndarray,
+    answers: Mapping[str, np.ndarray],
+    groups: np.ndarray,
+    metrics: Sequence[str],
+    resamples: int,
+    seed: int,
+) -> tuple[dict[_Measure, float], dict[_Measure, np.ndarray]]:
+    """Every answer's metrics on the rows, and on the same draws of them, shape (resamples,); NaN where rows are too few."""
+    drawn = {(who, name): np.full(resamples, np.nan) for who in answers for name in metrics}
+    enough = min(len(np.unique(groups[y == label])) for label in (0, 1)) >= MIN_ENTITIES_PER_CLASS
+    for start, weights in _draws(groups, resamples, seed) if enough else ():
+        for who, name in drawn:
+            drawn[who, name][start : start + len(weights)] = METRICS[name].compute(y, answers[who], weights)
+    once = np.ones((1, len(y)))
+    return {(who, name): float(METRICS[name].compute(y, answers[who], once)[0]) for who, name in drawn}, drawn
+
+
+def _advantage(
+    point: Mapping[_Measure, float],
+    drawn: Mapping[_Measure, np.ndarray],
+    metric: str,
+    other: str,
+    confidence: float = CONFIDENCE,
+) -> Estimate:
+    sign = 1.0 if METRICS[metric].larger_is_better else -1.0
+    value = sign * (point["candidate", metric] - point[other, metric])
+    return _estimate(value, sign * (drawn["candidate", metric] - drawn[other, metric]), confidence)
+
+
 def _draws(groups: np.ndarray, resamples: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
     """Blocks of bootstrap weights: (index of the first resample, how often each row was drawn, shape (block, rows))."""
     generator = np.random.default_rng(seed)
@@ -152,10 +189,10 @@ def _draws(groups: np.ndarray, resamples: int, seed: int) -> Iterator[tuple[int,
         yield start, weights[:, groups].astype("float64")
 
 
-def _estimate(value: float, drawn: np.ndarray) -> Estimate:
+def _estimate(value: float, drawn: np.ndarray, confidence: float = CONFIDENCE) -> Estimate:
     defined = drawn[np.isfinite(drawn)]  # a draw of one class has no AUC; with ten of each it is one in 20,000
     if len(defined) == 0:
         return Estimate(value, float("nan"), float("nan"))
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     return Estimate(value, float(low), float(high))

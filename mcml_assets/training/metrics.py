@@ -84,14 +84,37 @@ def calibration(y: np.ndarray, scores: np.ndarray, bins: int = CALIBRATION_BINS)
     equal width, so that rare high scores do not sit in bins of their own: J. Nixon et al., Measuring Calibration in
     Deep Learning, CVPR workshops (2019). Equal scores share a bin.
     """
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1]))
-    index = np.searchsorted(edges, scores, side="left")
-    rows = np.bincount(index, minlength=len(edges) + 1)
+    index = _bins(scores, bins)
+    rows = np.bincount(index)
     filled = rows > 0
     mean_score = np.bincount(index, weights=scores, minlength=len(rows))[filled] / rows[filled]
     positive_share = np.bincount(index, weights=y, minlength=len(rows))[filled] / rows[filled]
     error = float(np.sum(rows[filled] / len(y) * np.abs(mean_score - positive_share)))
     return Calibration(mean_score, positive_share, rows[filled], error)
+
+
+def calibration_by_chance(
+    scores: np.ndarray, groups: np.ndarray, bins: int = CALIBRATION_BINS, resamples: int = 400, seed: int = 0
+) -> float:
+    """The calibration error that a perfect model of these scores exceeds in 5 % of all test sets of this size.
+
+    The error of a perfect model is not zero in a finite test set: R. Roelofs et al., Mitigating Bias in Calibration Error
+    Estimation, AISTATS (2022). Outcomes are drawn from the scores, `groups` (shape (rows,)) by group, because the rows of one
+    customer resemble each other: each is as likely as its score, and they come about together.
+    """
+    index = _bins(scores, bins)
+    members = np.equal.outer(index, np.arange(index.max() + 1)).astype("float64")
+    _, groups = np.unique(groups, return_inverse=True)
+    luck = np.random.default_rng(seed).random((resamples, groups.max() + 1))
+    found = np.empty(resamples)
+    for number, one in enumerate(luck):
+        found[number] = np.abs((scores - (one[groups] < scores)) @ members).sum() / len(scores)
+    return float(np.quantile(found, 0.95))
+
+
+def _bins(scores: np.ndarray, bins: int) -> np.ndarray:
+    edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1]))
+    return np.searchsorted(edges, scores, side="left")
 
 
 def _by_score(y: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mcml_assets.training.candidate import Candidate
 from mcml_assets.training.figures import BASELINE, CANDIDATE, INK, add_axes, add_legend, as_png, new_figure
+from mcml_assets.training.metrics import Calibration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,11 +22,11 @@ MIN_CATEGORY_ROWS = 5
 HISTOGRAM_BINS = 24
 
 
-def plots(candidate: Candidate) -> dict[str, bytes]:
+def plots(candidate: Candidate, served: Calibration | None = None) -> dict[str, bytes]:
     """All plots of a candidate as PNG, by name: `roc_curve`, `calibration`, `feature_histograms`."""
     return {
         "roc_curve": roc_curve(candidate),
-        "calibration": calibration_curve(candidate),
+        "calibration": calibration_curve(candidate.evaluation.calibration, served),
         "feature_histograms": feature_histograms(candidate.x_train, candidate.x_test),
     }
 
@@ -49,13 +50,15 @@ def roc_curve(candidate: Candidate) -> bytes:
     return as_png(figure)
 
 
-def calibration_curve(candidate: Candidate) -> bytes:
-    """Share of positives over mean score, per bin of equal rows, with the expected calibration error. PNG."""
-    bins = candidate.evaluation.calibration
+def calibration_curve(bins: Calibration, served: Calibration | None = None) -> bytes:
+    """Share of positives over mean score, per bin of equal rows, beside the served model's on the same rows. PNG."""
     figure = new_figure(3.6, 3.4)
     axes = add_axes(figure, 1, 1, 1)
-    top = min(1.0, 1.1 * float(max(bins.mean_score.max(), bins.positive_share.max())))
+    drawn = [bins] if served is None else [bins, served]
+    top = min(1.0, 1.1 * float(max(max(one.mean_score.max(), one.positive_share.max()) for one in drawn)))
     axes.plot([0, top], [0, top], color=BASELINE, linewidth=1, linestyle=(0, (4, 3)), label="perfect")
+    if served is not None:
+        axes.plot(served.mean_score, served.positive_share, color=INK, linewidth=1.1, marker="s", markersize=3, label="served")
     axes.plot(
         bins.mean_score,
         bins.positive_share,

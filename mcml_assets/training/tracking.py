@@ -19,7 +19,8 @@ import psutil
 
 from mcml_assets.domain.workload import Classification, Workload
 from mcml_assets.training.candidate import Candidate
-from mcml_assets.training.evaluate import Estimate, GateDecision
+from mcml_assets.training.evaluate import Estimate
+from mcml_assets.training.judgement import Quality
 from mcml_assets.training.model_folder import model_arguments
 from mcml_assets.training.model_inputs import permuted_sample
 from mcml_assets.training.plots import plots
@@ -87,7 +88,7 @@ def tracked_run(
 
 
 def log_candidate(
-    run: TrackedRun, candidate: Candidate, *, workload: Workload, snapshots: Mapping[str, str], decision: GateDecision
+    run: TrackedRun, candidate: Candidate, *, workload: Workload, snapshots: Mapping[str, str], quality: Quality
 ) -> dict[str, bytes]:
     """Log a judged candidate to an open run; returns its plots (PNG by name), which asset metadata shows too.
 
@@ -99,7 +100,8 @@ def log_candidate(
 
     mlflow = run.mlflow
     mlflow.log_params(_params(workload, candidate))
-    mlflow.log_metrics(_metrics(candidate))
+    mlflow.log_metrics(_metrics(candidate) | _judged(quality))
+    decision = quality.decision
     mlflow.set_tags(
         {
             "mcml.gate": "passed" if decision.passed else "failed",
@@ -107,7 +109,7 @@ def log_candidate(
             **{f"mcml.snapshot.{asset}": snapshot for asset, snapshot in snapshots.items()},
         }
     )
-    drawn = plots(candidate)
+    drawn = plots(candidate, quality.served_calibration)
     with TemporaryDirectory() as folder:
         for name, png in drawn.items():
             (Path(folder) / f"{name}.png").write_bytes(png)
@@ -180,6 +182,18 @@ def _metrics(candidate: Candidate) -> dict[str, float]:
                 f"{prefix}{name}.low": estimate.low,
                 f"{prefix}{name}.high": estimate.high,
             }
+    return metrics
+
+
+def _judged(quality: Quality) -> dict[str, float]:
+    """What the judgements rest on beside the metrics; a segment's name may tell of people, and stays out."""
+    metrics = {"calibration_error_by_chance": quality.calibration_by_chance}
+    if quality.over_served is not None:
+        found = quality.over_served
+        metrics |= {"over_served": found.value, "over_served.low": found.low, "over_served.high": found.high}
+    judged = [one for one in quality.segments if one.judged]
+    if judged:
+        metrics |= {"segments": len(judged), "worst_segment.improvement": judged[0].improvement.value}
     return metrics
 
 

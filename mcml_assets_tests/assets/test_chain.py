@@ -3,7 +3,9 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 from pyarrow import parquet
 
@@ -80,18 +82,35 @@ def test_a_location_that_is_gone_is_named(retail: Bench) -> None:
     assert retail.run(PRIMARY, "raw_data").success
 
 
-def test_a_candidate_no_better_than_guessing_is_refused(bench: Callable[[str], Bench]) -> None:
-    """A model that learnt nothing fails `quality`, is not packaged, and no location ever sees it."""
+def test_a_candidate_worse_than_what_is_served_is_refused(bench: Callable[[str], Bench]) -> None:
+    """A model that learnt nothing fails `quality` by guessing, the served model and segments; no location ever sees it."""
     retail = bench("online_retail")
+    retail.run("EU", "landing")
+    retail.run(PRIMARY, "raw_data", "feature_snapshot")
+    first = retail.run("EU", "training_run")
+    assert checks_of(first) == {"quality": True}
+    assert "no model is served yet" in quality_of(first).description
+    retail.run(PRIMARY, "model")
+    served = retail.current(PRIMARY, "training_run")
     train = retail.workload.directory / "train.py"
     blind = "    x = x.fillna(0) * 0\n    with threadpool_limits"
     train.write_text(train.read_text().replace("    with threadpool_limits", blind))
-    retail.run("EU", "landing")
-    retail.run(PRIMARY, "raw_data", "feature_snapshot")
     result = retail.run("EU", "training_run")
+    found = quality_of(result)
     assert checks_of(result) == {"quality": False}
     assert "ModelRejected" in failure_of(result)
-    assert retail.current(PRIMARY, "training_run") is None
+    assert "against the served version 1 on the same rows roc_auc is better by -0." in found.description
+    assert "what is served goes on" in found.description
+    figures = {name: value.value for name, value in found.metadata.items()}
+    assert (figures["served_version"], figures["failed_judgements"]) == (1, 3)
+    assert float(str(figures["better_than_served"])) < -0.1
+    assert str(figures["reliability"]).startswith("![reliability](data:image/png;base64,")
+    assert retail.current(PRIMARY, "training_run") == served
+
+
+def quality_of(result: dg.ExecuteInProcessResult) -> Any:
+    (found,) = [one for one in result.get_asset_check_evaluations() if one.check_name == "quality"]
+    return found
 
 
 def test_personal_data_leaves_no_trace(

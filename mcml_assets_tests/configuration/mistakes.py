@@ -48,12 +48,24 @@ MISTAKES = {
         "serving.needs[0]: unknown value 'canary_weight'; did you mean 'canary_weights'?",
     ),
     "unknown reference of drift": (
-        ("{min_improvement: 0.0}\n", "{drift: {reference: trainng}} #!\n"),
+        ("{quality: {min_improvement: 0.0, reason: it must beat guessing}}\n", "{drift: {reference: trainng}} #!\n"),
         "thresholds.drift.reference: unknown value 'trainng'; did you mean 'training'?",
     ),
     "second threshold below the first": (
-        ("{min_improvement: 0.0}\n", "{drift: {warn: 0.3, error: 0.2}} #!\n"),
+        ("{quality: {min_improvement: 0.0, reason: it must beat guessing}}\n", "{drift: {warn: 0.3, error: 0.2}} #!\n"),
         "thresholds.drift: error (0.2) must not be below warn (0.3)",
+    ),
+    "segment that is no feature": (
+        ("min_improvement: 0.0,", "segments: [recency_day], #!\n"),
+        "thresholds.quality.segments[0]: no view has a feature 'recency_day'; did you mean 'recency_days'?",
+    ),
+    "segment for each customer": (
+        ("min_improvement: 0.0,", "segments: [customer], #!\n"),
+        "thresholds.quality.segments[0]: 'customer' is a key, and every row would be a segment: name a feature",
+    ),
+    "thresholds without a reason": (
+        ("{quality: {min_improvement: 0.0, reason: it must beat guessing}}\n", "{quality: {served_margin: 0.05}} #!\n"),
+        "thresholds.quality.reason: this key is missing",
     ),
     "unknown jurisdiction": (
         ("    UK:\n", "    UKK: #!\n"),

@@ -10,6 +10,7 @@ import pytest
 from mcml_assets.configuration.workload import find_workload_files, load_workload, load_workloads
 from mcml_assets.domain.drift import DEFAULT_DRIFT
 from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.quality import DEFAULT_QUALITY
 from mcml_assets.domain.workload import Classification, FunctionReference, JurisdictionColumn, Role
 from mcml_assets_tests.configuration.mistakes import MISTAKES
 from mcml_assets_tests.configuration.workload_files import SOUND, local_topology, marked_lines, write_workload
@@ -139,11 +140,11 @@ def test_what_may_be_left_out_has_a_plain_default(tmp_path: Path) -> None:
         ("  personal_columns: [customer]\n", ""),
         ("  lock_in: null\n", ""),
         ("    golden_predictions: 16\n    golden_tolerance: 1.0e-9\n    timeout_seconds: 2\n", ""),
-        ("  thresholds: {min_improvement: 0.0}\n", ""),
+        ("  thresholds: {quality: {min_improvement: 0.0, reason: it must beat guessing}}\n", ""),
         ("    as_of: {first_after_days: 30, every_days: 30}\n", ""),
     )
     workload = load_workload(file, TOPOLOGY)
-    assert (workload.personal_columns, workload.lock_in, workload.thresholds.min_improvement) == ((), None, 0.0)
+    assert (workload.personal_columns, workload.lock_in, workload.thresholds.quality) == ((), None, DEFAULT_QUALITY)
     assert workload.thresholds.drift == DEFAULT_DRIFT
     assert (workload.serving.golden_predictions, workload.serving.golden_tolerance) == (16, 1e-9)
     assert (workload.features.first_after_days, workload.features.every_days) == (None, None)

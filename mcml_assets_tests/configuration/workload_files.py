@@ -81,7 +81,7 @@ attributes:
     golden_predictions: 16
     golden_tolerance: 1.0e-9
     timeout_seconds: 2
-  thresholds: {min_improvement: 0.0}
+  thresholds: {quality: {min_improvement: 0.0, reason: it must beat guessing}}
 """
 
 CODE = {

@@ -85,7 +85,7 @@ def make_workload(
             FunctionReference(folder / "train.py", "train"), FunctionReference(folder / "train.py", "target"), "roc_auc", 0, 0.3
         ),
         serving=Serving("small", 4, 1e-9, 2.0),
-        thresholds=Thresholds(0.0),
+        thresholds=Thresholds(),
         directory=folder,
     )
 

@@ -94,7 +94,7 @@ def make_workload(
             test_share=0.34,
         ),
         serving=Serving("small", golden_predictions=8, golden_tolerance=1e-9, timeout_seconds=2.0),
-        thresholds=Thresholds(min_improvement=0.0),
+        thresholds=Thresholds(),
         directory=folder,
     )
 

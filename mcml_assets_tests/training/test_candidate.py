@@ -28,7 +28,7 @@ def test_a_candidate_is_judged_on_rows_it_has_not_seen(tmp_path: Path) -> None:
     assert set(candidate.x_train.index).isdisjoint(candidate.x_test.index)
     assert candidate.scores == pytest.approx(candidate.model.predict_proba(candidate.x_test)[:, 1])
     assert candidate.evaluation.test_rows == len(candidate.y_test) == 300
-    assert gate(candidate.evaluation, workload.thresholds).passed
+    assert gate(candidate.evaluation, workload.thresholds.quality).passed
 
 
 def test_shuffled_labels_do_not_become_a_model(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_shuffled_labels_do_not_become_a_model(tmp_path: Path) -> None:
     rows = make_rows()
     shuffled = replace(rows, y=pd.Series(np.random.default_rng(1).permutation(rows.y)))
     workload = make_workload(tmp_path)
-    assert not gate(train(workload, shuffled).evaluation, workload.thresholds).passed
+    assert not gate(train(workload, shuffled).evaluation, workload.thresholds.quality).passed
 
 
 def test_a_user_function_cannot_spoil_the_judgement(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mcml_assets.domain.errors import ConfigurationError
-from mcml_assets.domain.workload import Thresholds
+from mcml_assets.domain.quality import QualityThresholds
 from mcml_assets.training.evaluate import Evaluation, evaluate, gate
 
-NO_MARGIN = Thresholds(min_improvement=0.0)
+NO_MARGIN = QualityThresholds(min_improvement=0.0)
 
 
 Binormal = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -95,8 +95,8 @@ def test_the_demanded_margin_counts() -> None:
     evaluation = judge(*binormal(np.random.default_rng(5), 200, 1, 1.0))
     improvement = evaluation.improvement["roc_auc"]
     between = (improvement.low + improvement.value) / 2
-    assert gate(evaluation, Thresholds(min_improvement=improvement.low - 1e-6)).passed
-    assert not gate(evaluation, Thresholds(min_improvement=between)).passed
+    assert gate(evaluation, QualityThresholds(min_improvement=improvement.low - 1e-6)).passed
+    assert not gate(evaluation, QualityThresholds(min_improvement=between)).passed
 
 
 def test_the_baseline_is_the_training_prior() -> None:

@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Classification, Workload
 from mcml_assets.training.candidate import Candidate, train_candidate
-from mcml_assets.training.evaluate import gate
+from mcml_assets.training.judgement import judge
 from mcml_assets.training.tracking import log_candidate, tracked_run
 from mcml_assets.training.tracking_database import database_file, open_client
 from mcml_assets_tests.training.synthetic import PLANTED, make_rows, make_workload
@@ -47,8 +47,7 @@ def train_and_log(uri: str, workload: Workload, jurisdiction: str = "UK") -> tup
     rows = make_rows()
     with open_run(uri, workload, jurisdiction=jurisdiction) as run:
         candidate = train_candidate(workload, rows.x, rows.y, entities=rows.entities, times=rows.times)
-        decision = gate(candidate.evaluation, workload.thresholds)
-        log_candidate(run, candidate, workload=workload, snapshots=SNAPSHOTS, decision=decision)
+        log_candidate(run, candidate, workload=workload, snapshots=SNAPSHOTS, quality=judge(workload, candidate, None))
     return open_client(uri).get_run(run.run_id), candidate
 
 

@@ -8,7 +8,7 @@ A secret is named by the environment variable that holds it; neither its value n
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ from mcml_assets.domain.errors import ConfigurationError
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 5.0
+"""For each of connecting, sending and the answer's head; its body is not waited for."""
 PAUSE_SECONDS = 0.5
 TOO_MANY = 429
 
@@ -44,6 +45,14 @@ class Receiver:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """One notice for one receiver, named by its form."""
+
+    form: str
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """What became of one notice at one receiver: `problem` is None when it arrived."""
 
@@ -53,10 +62,23 @@ class Delivery:
     problem: str | None
 
 
-def deliver(notices: Iterable[Notice], receivers: Sequence[Receiver]) -> list[Delivery]:
-    """Send every notice to every receiver, each at most `ATTEMPTS` times."""
+def deliver(posts: Sequence[Post], receivers: Mapping[str, Receiver]) -> list[Delivery]:
+    """Send every post to its receiver, at most `ATTEMPTS` times, and say what became of each, in their order.
+
+    A receiver that took none of the attempts is not asked again this time: one that hangs holds up nobody else.
+    """
+    silent: dict[str, str] = {}
+    told: list[Delivery] = []
     with _unlogged(), httpx.Client(timeout=TIMEOUT_SECONDS) as client:
-        return [_send(client, notice, receiver) for notice in notices for receiver in receivers]
+        for post in posts:
+            if post.form in silent:
+                told.append(Delivery(post.form, post.notice.alert.cause, 0, f"not asked again after {silent[post.form]}"))
+                continue
+            delivery = _send(client, post.notice, receivers[post.form])
+            told.append(delivery)
+            if delivery.problem is not None and delivery.attempts == ATTEMPTS:
+                silent[post.form] = delivery.problem
+    return told
 
 
 @contextmanager
@@ -81,7 +103,9 @@ def _send(client: httpx.Client, notice: Notice, receiver: Receiver) -> Delivery:
         return Delivery(receiver.form, notice.alert.cause, 0, str(error))
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            answer = client.post(address, json=FORMS[receiver.form](notice, key))
+            # The body is left unread: a receiver that never ends its answer has taken the notice all the same.
+            with client.stream("POST", address, json=FORMS[receiver.form](notice, key)) as answer:
+                pass
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             problem = type(error).__name__  # its text quotes the address
         else:

@@ -2,7 +2,7 @@
 
 One cause is one alert, in however many locations it shows: a cloud that is out fails checks and runs everywhere it is, and
 a person needs to read that once. It is told again when it comes to more places, or when nobody mended it for long, and its
-end is told, too.
+end is told, too. What a receiver did not take is owed to it, and tried again within bounds.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +12,11 @@ from typing import Literal, TypeAlias
 
 Action: TypeAlias = Literal["trigger", "resolve"]
 DETAILS = 3
+SPREAD_PAUSE = timedelta(minutes=2)
+"""A cause that comes to place after place is told anew no oftener than this."""
+MOST_TRIES = 8
+FIRST_PAUSE = timedelta(minutes=1)
+"""Before an owed notice is tried again; each further pause is twice as long, so that the last try is two hours after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,30 @@ class Notice:
     alert: Alert
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A notice that the receiver of this form did not take: how many tries, why, and when it is tried again (ISO 8601)."""
+
+    notice: Notice
+    form: str
+    tries: int
+    problem: str
+    again_at: str
+
+    @property
+    def about(self) -> tuple[str, str]:
+        """Whom it is owed to, and about what: a later notice replaces it."""
+        return self.form, self.notice.alert.cause
+
+
+def owe(notice: Notice, form: str, tries: int, problem: str, now: datetime) -> Owed | None:
+    """What is owed after so many tries; None when it is given up, and only the next `repeat` will tell."""
+    if tries >= MOST_TRIES:
+        return None
+    pause = FIRST_PAUSE * 2 ** (tries - 1)
+    return Owed(notice, form, tries, problem, (now + pause).isoformat(timespec="seconds"))
+
+
 def grouped(findings: Iterable[Finding], told: Mapping[str, Told], now: datetime) -> list[Alert]:
     """One alert per cause, in the order of causes."""
     by_cause: dict[str, list[Finding]] = {}
@@ -75,15 +104,15 @@ def due(
 ) -> tuple[list[Notice], dict[str, Told]]:
     """What to tell now, and what will have been told then.
 
-    A cause is told when it is new, when it shows in a place where it did not, and every `repeat`; fewer places are no
-    reason. A cause that is told and no longer found is resolved.
+    A cause is told when it is new, when it shows in a place where it did not (`SPREAD_PAUSE` apart), and every `repeat`;
+    fewer places are no reason. A cause that is told and no longer found is resolved.
     """
     notices: list[Notice] = []
     after: dict[str, Told] = {}
     for alert in alerts:
         before = told.get(alert.cause)
-        spread = before is None or not set(alert.where) <= set(before.where)
-        if before is None or spread or now - datetime.fromisoformat(before.at) >= repeat:
+        spread = before is not None and not set(alert.where) <= set(before.where)
+        if before is None or now - datetime.fromisoformat(before.at) >= (SPREAD_PAUSE if spread else repeat):
             notices.append(Notice("trigger", alert))
             after[alert.cause] = Told(alert.title, alert.where, now.isoformat(timespec="seconds"), alert.since)
         else:

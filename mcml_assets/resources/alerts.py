@@ -11,7 +11,7 @@ from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.alert import Notice
 
 if TYPE_CHECKING:
-    from mcml_assets.alerting.delivery import Delivery
+    from mcml_assets.alerting.delivery import Delivery, Post
 
 _log = dg.get_dagster_logger("alerts")
 
@@ -39,19 +39,26 @@ class Alerts(dg.ConfigurableResource):
     def repeat(self) -> timedelta:
         return timedelta(hours=self.repeat_hours)
 
-    def tell(self, notices: Sequence[Notice]) -> "list[Delivery]":
-        """Tell everybody; a receiver that does not take a notice is in the log and in the result, and stops nobody."""
-        from mcml_assets.alerting.delivery import Receiver, deliver  # noqa: PLC0415 - httpx, only when somebody is told
-        from mcml_assets.alerting.forms import text  # noqa: PLC0415 - with it
+    @property
+    def forms(self) -> dict[str, str]:
+        """The receivers that are set, each with the environment variable that holds its secret."""
+        named = {"webhook": self.webhook, "slack": self.slack, "pagerduty": self.pagerduty}
+        return {form: variable for form, variable in named.items() if variable}
+
+    def announce(self, notices: Sequence[Notice]) -> None:
+        """Write every notice to the log."""
+        from mcml_assets.alerting.forms import text  # noqa: PLC0415 - only when somebody is told
 
         for notice in notices:
             _log.warning("%s", text(notice)) if notice.action == "trigger" else _log.info("%s", text(notice))
-        receivers = [
-            Receiver(form, variable, self.pagerduty_address if form == "pagerduty" else None)
-            for form, variable in (("webhook", self.webhook), ("slack", self.slack), ("pagerduty", self.pagerduty))
-            if variable
-        ]
-        deliveries = deliver(notices, receivers) if notices else []
+
+    def send(self, posts: "Sequence[Post]") -> "list[Delivery]":
+        """Send to the receivers that are set; what one does not take is in the log and in the result, and stops nobody."""
+        from mcml_assets.alerting.delivery import Receiver, deliver  # noqa: PLC0415 - httpx, only when somebody is told
+
+        addresses = {"pagerduty": self.pagerduty_address}
+        receivers = {form: Receiver(form, variable, addresses.get(form)) for form, variable in self.forms.items()}
+        deliveries = deliver(posts, receivers) if posts else []
         for delivery in deliveries:
             if delivery.problem is not None:
                 _log.error(

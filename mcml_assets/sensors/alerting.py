@@ -2,24 +2,28 @@
 
 Runs are read that ended since the last tick, and of checks those that such runs can have answered: Dagster reads a check's
 state with two queries, and all checks of 100 workloads would take seconds. Where all have to be read, as at the first tick,
-it is done by and by. What was told is the sensor's cursor, so a restart repeats nothing.
+it is done by and by. The first tick reads the runs of the last day, too. What was told is the sensor's cursor, so a restart
+repeats nothing.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from mcml_assets.domain.alert import Finding, Told, due, grouped
+from mcml_assets.domain.alert import Finding
 from mcml_assets.domain.errors import LocationUnavailable
 from mcml_assets.resources.alerts import Alerts
-from mcml_assets.sensors.failures import PARTITION_TAG, new_runs
+from mcml_assets.sensors.failures import PARTITION_TAG, READ_AT_ONCE, new_runs
 from mcml_assets.sensors.failures import Seen as RunsSeen
+from mcml_assets.sensors.telling import Telling, tell
 
 INTERVAL_SECONDS = 30
+FORMAT = 2
+LOOK_BACK = timedelta(days=1)
+"""How old a failed run may be that the first tick still tells of."""
 CHECKS_PER_TICK = 100
 # Of the newest results of a check, how many are looked through for the one that failed in a partition.
 RESULTS = 50
@@ -35,11 +39,24 @@ class Seen:
     """
 
     until: float
-    run_ids: list[str] = field(default_factory=list)
-    runs: dict[str, dict[str, str]] = field(default_factory=dict)
-    checks: dict[str, dict[str, str]] = field(default_factory=dict)
-    unread: list[str] = field(default_factory=list)
-    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    run_ids: list[str] = field(default_factory=list[str])
+    runs: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    checks: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    unread: list[str] = field(default_factory=list[str])
+    telling: Telling = field(default_factory=Telling)
+
+    @classmethod
+    def from_json(cls, text: str | None) -> "Seen | None":
+        """Read a stored cursor; one of another version is forgotten."""
+        document = json.loads(text) if text else {}
+        if document.pop("format", None) != FORMAT:
+            return None
+        return cls(**{**document, "telling": Telling.from_document(document["telling"])})
+
+    def to_json(self) -> str:
+        """The stored form."""
+        document = {name: getattr(self, name) for name in ("until", "run_ids", "runs", "checks", "unread")}
+        return json.dumps({"format": FORMAT, **document, "telling": self.telling.to_document()}, separators=(",", ":"))
 
 
 @dg.sensor(
@@ -49,22 +66,23 @@ class Seen:
     description="One alert per cause for blocking checks that fail and runs that failed, and its end.",
 )
 def alerting(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorResult:
-    """Requests no run, and fails for nobody who does not listen: what did not arrive is told in the tick."""
+    """Requests no run, and fails for nobody who does not listen: what did not arrive is told in the tick, and owed."""
     now = datetime.now(UTC)
-    seen = Seen(**json.loads(context.cursor)) if context.cursor else Seen(now.timestamp())
+    known = Seen.from_json(context.cursor)
+    seen = known or Seen((now - LOOK_BACK).timestamp())
     ended, read = new_runs(context.instance, RunsSeen(seen.until, tuple(seen.run_ids)), ENDED)
     seen.until, seen.run_ids = read.until, list(read.run_ids)
-    _read_checks(context, seen, [record.dagster_run for record in ended] if context.cursor else None)
+    _read_checks(context, seen, [record.dagster_run for record in ended] if known is not None else None)
     _read_runs(context.instance, seen, [record.dagster_run for record in ended])
-    findings = [Finding(**found) for found in (*seen.checks.values(), *seen.runs.values())]
-    told = {cause: Told(**{**one, "where": tuple(one["where"])}) for cause, one in seen.told.items()}
-    notices, after = due(grouped(findings, told, now), told, now, alerts.repeat)
-    lost = [delivery for delivery in alerts.tell(notices) if delivery.problem is not None]
-    for delivery in lost:
-        context.log.error("%s did not reach %s: %s", delivery.cause, delivery.form, delivery.problem)
-    seen.told = {cause: asdict(one) for cause, one in after.items()}
-    word = f"{len(after)} causes are wrong, {len(notices)} notices told, {len(lost)} deliveries failed."
-    return dg.SensorResult(skip_reason=dg.SkipReason(word), cursor=json.dumps(asdict(seen)))
+    if len(ended) == READ_AT_ONCE:
+        # A run that failed and was mended by a later one would be told in vain.
+        lines = ["More runs have ended than a tick reads: the next one goes on before anybody is told."]
+    else:
+        findings = [Finding(**found) for found in (*seen.checks.values(), *seen.runs.values())]
+        lines = tell("alerting", findings, seen.telling, alerts, now)
+    told, owed = len(seen.telling.told), len(seen.telling.owed)
+    word = f"{told} causes are wrong, {owed} notices are owed." if told or owed else "Nothing is wrong."
+    return dg.SensorResult(skip_reason=dg.SkipReason("\n".join([word, *lines])), cursor=seen.to_json())
 
 
 def _read_checks(context: dg.SensorEvaluationContext, seen: Seen, ended: Sequence[dg.DagsterRun] | None) -> None:

@@ -1,20 +1,24 @@
 """`watchdog`: what stands still is told, and runs whose process is gone are ended; nothing fails in silence.
 
 It ends runs that a killed machine left STARTED, because they hold their partitions: their process is looked for by the
-id that it reported, on this machine, so only where runs are processes of this machine. Everything else is only told, once
-for each case: a sensor that does not tick, a run that takes too long, a partition whose last run failed and which nobody
+id that it reported, on this machine, so only where runs are processes of this machine. Everything else is alerted, grouped
+by cause: a sensor that does not tick, a run that takes too long, a partition whose last run failed and which nobody
 made anew, a queue that grows. If the daemon itself does not run, neither does this: `mcml doctor` and the UI's
 deployment page show that.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 import dagster as dg
 
+from mcml_assets.domain.alert import Finding
+from mcml_assets.resources.alerts import Alerts
+from mcml_assets.sensors.check_results import ENDED
 from mcml_assets.sensors.failures import OVERLAP, PARTITION_TAG, READ_AT_ONCE, Seen
+from mcml_assets.sensors.telling import Telling, tell
 
 INTERVAL_SECONDS = 10
 LOST_SECONDS = 10.0
@@ -23,8 +27,7 @@ HANGING_SECONDS = 900.0
 WAITING_SECONDS = 600.0
 LEFT_SECONDS = 600.0
 SILENT_SECONDS = 180.0
-FORMAT = 1
-ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+FORMAT = 2
 
 
 @dataclass
@@ -36,7 +39,7 @@ class Noticed:
 
     seen: Seen | None = None
     failed: dict[str, float] = field(default_factory=dict[str, float])
-    told: list[str] = field(default_factory=list[str])
+    telling: Telling = field(default_factory=Telling)
 
     @classmethod
     def from_json(cls, text: str | None) -> "Noticed":
@@ -44,41 +47,39 @@ class Noticed:
         document = json.loads(text) if text else {}
         if document.pop("format", None) != FORMAT:
             return cls()
-        seen = document.pop("seen")
-        return cls(seen=Seen(seen["until"], tuple(seen["run_ids"])) if seen else None, **document)
+        seen = document["seen"]
+        read = Seen(seen["until"], tuple(seen["run_ids"])) if seen else None
+        return cls(read, document["failed"], Telling.from_document(document["telling"]))
 
     def to_json(self) -> str:
         """The stored form."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, separators=(",", ":"))
+        seen = asdict(self.seen) if self.seen is not None else None
+        document = {"format": FORMAT, "seen": seen, "failed": self.failed, "telling": self.telling.to_document()}
+        return json.dumps(document, separators=(",", ":"))
 
 
 @dg.sensor(
     name="watchdog",
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Ends runs whose process is gone, and tells of sensors, runs, partitions and queues that stand still.",
+    description="Ends runs whose process is gone, and alerts of sensors, runs, partitions and queues that stand still.",
 )
-def watchdog(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+def watchdog(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorResult:
     """One tick; requests no run, ever."""
     noticed = Noticed.from_json(context.cursor)
     now = datetime.now(UTC)
     lost = end_lost_runs(context.instance, now)
-    standing = {
-        **_hanging_runs(context.instance, now),
-        **_waiting_runs(context.instance, now),
-        **_left_partitions(context.instance, noticed, now),
-        **_silent_sensors(context.instance, now),
-    }
+    standing = [
+        *_hanging_runs(context.instance, now),
+        *_waiting_runs(context.instance, now),
+        *_left_partitions(context.instance, noticed, now),
+        *_silent_sensors(context.instance, now),
+    ]
     for line in lost:
         context.log.warning("%s", line)
-    for case, line in standing.items():
-        if case not in noticed.told:
-            context.log.error("%s", line)
-    noticed.told = sorted(standing)
-    return dg.SensorResult(
-        skip_reason=dg.SkipReason("\n".join([*lost, *standing.values()]) or "Nothing stands still."),
-        cursor=noticed.to_json(),
-    )
+    undelivered = tell("watchdog", standing, noticed.telling, alerts, now)
+    lines = [*lost, *(f"{one.title}: {one.where}: {one.detail}" for one in standing), *undelivered]
+    return dg.SensorResult(skip_reason=dg.SkipReason("\n".join(lines) or "Nothing stands still."), cursor=noticed.to_json())
 
 
 def end_lost_runs(instance: dg.DagsterInstance, now: datetime) -> list[str]:
@@ -119,25 +120,22 @@ def _lives(pid: int, reported_at: float) -> bool:
         return False
 
 
-def _hanging_runs(instance: dg.DagsterInstance, now: datetime) -> dict[str, str]:
-    records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    return {
-        f"hangs {record.dagster_run.run_id}": f"run {_named(record.dagster_run)} has been going on for {_age(record, now)} s"
-        for record in records
-        if record.start_time is not None and now.timestamp() - record.start_time > HANGING_SECONDS
-    }
+def _hanging_runs(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
+    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if record.start_time is not None and now.timestamp() - record.start_time > HANGING_SECONDS:
+            detail = f"run {record.dagster_run.run_id[:8]} has been going on for {_age(record, now)} s"
+            yield Finding("stands/runs", "runs take too long", _named(record.dagster_run), detail)
 
 
-def _waiting_runs(instance: dg.DagsterInstance, now: datetime) -> dict[str, str]:
+def _waiting_runs(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
     oldest = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), limit=1, ascending=True)
     waited = [now.timestamp() - record.create_timestamp.timestamp() for record in oldest]
-    if not waited or waited[0] <= WAITING_SECONDS:
-        return {}
-    count = instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
-    return {"queue": f"{count} runs are queued, the oldest for {waited[0]:.0f} s"}
+    if waited and waited[0] > WAITING_SECONDS:
+        count = instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
+        yield Finding("stands/queue", "the queue stands", "the run queue", f"{count} runs, the oldest for {waited[0]:.0f} s")
 
 
-def _left_partitions(instance: dg.DagsterInstance, noticed: Noticed, now: datetime) -> dict[str, str]:
+def _left_partitions(instance: dg.DagsterInstance, noticed: Noticed, now: datetime) -> Iterator[Finding]:
     """Partitions whose newest run failed some time ago; runs are read once each, as they end."""
     if noticed.seen is None:
         noticed.seen = Seen(now.timestamp())
@@ -151,11 +149,10 @@ def _left_partitions(instance: dg.DagsterInstance, noticed: Noticed, now: dateti
     if fresh:
         until = max(record.update_timestamp.timestamp() for record in fresh)
         noticed.seen = Seen(until, tuple(record.dagster_run.run_id for record in records))
-    return {
-        f"failed {what}": f"{what} has been failed for {now.timestamp() - since:.0f} s, and nobody made it anew"
-        for what, since in noticed.failed.items()
-        if now.timestamp() - since > LEFT_SECONDS
-    }
+    for what, since in noticed.failed.items():
+        if now.timestamp() - since > LEFT_SECONDS:
+            detail = f"failed for {now.timestamp() - since:.0f} s, and nobody made it anew"
+            yield Finding("stands/partitions", "partitions stay failed", what, detail)
 
 
 def _note(record: dg.RunRecord, noticed: Noticed, now: datetime) -> None:
@@ -172,17 +169,14 @@ def _made_by(run: dg.DagsterRun) -> Iterable[str]:
     return [f"{key.to_user_string()} [{partition}]" for key in sorted(run.asset_selection or ())]
 
 
-def _silent_sensors(instance: dg.DagsterInstance, now: datetime) -> dict[str, str]:
+def _silent_sensors(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
     """Running sensors whose last tick is long ago; one that never ticked yet is not known here."""
-    silent: dict[str, str] = {}
     for state in instance.all_instigator_state():
         data = state.instigator_data
         last = getattr(data, "last_tick_timestamp", None)
         if state.is_running and last is not None and now.timestamp() - last > SILENT_SECONDS:
-            silent[f"silent {state.instigator_name}"] = (
-                f"sensor {state.instigator_name} has not ticked for {now.timestamp() - last:.0f} s"
-            )
-    return silent
+            detail = f"has not ticked for {now.timestamp() - last:.0f} s"
+            yield Finding("stands/sensors", "sensors do not tick", state.instigator_name, detail)
 
 
 def _age(record: dg.RunRecord, now: datetime) -> int:
@@ -190,4 +184,4 @@ def _age(record: dg.RunRecord, now: datetime) -> int:
 
 
 def _named(run: dg.DagsterRun) -> str:
-    return f"{run.run_id[:8]} ({', '.join(_made_by(run)) or run.job_name})"
+    return ", ".join(_made_by(run)) or run.job_name

@@ -3,20 +3,29 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from mcml_assets_tests.ports import free_ports
 
 
+class Hang(Enum):
+    """How a receiver never comes to an end: it says nothing, or it goes on answering."""
+
+    SILENT = "silent"
+    ENDLESS = "endless"
+
+
 class Receiver:
-    """What arrived, in order, and the status codes still to be answered; 200 when there are no more."""
+    """What arrived, in order, and the answers still to be given: a status code, or a hang; 200 when there are no more."""
 
     def __init__(self, port: int) -> None:
         self.address = f"http://127.0.0.1:{port}/secret-path"
         self.got: list[dict[str, Any]] = []
-        self.answers: list[int] = []
+        self.answers: list[int | Hang] = []
+        self.released = Event()
 
 
 @contextmanager
@@ -27,8 +36,16 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             state.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(state.answers.pop(0) if state.answers else 200)
+            answer = state.answers.pop(0) if state.answers else 200
+            if answer is Hang.SILENT:
+                state.released.wait(60)
+                return
+            self.send_response(200 if isinstance(answer, Hang) else answer)
             self.end_headers()
+            if answer is Hang.ENDLESS:
+                self.wfile.write(b"...")
+                self.wfile.flush()
+                state.released.wait(60)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
             """Keep the terminal quiet."""
@@ -39,6 +56,7 @@ def receiver() -> Iterator[Receiver]:
     try:
         yield state
     finally:
+        state.released.set()
         server.shutdown()
         server.server_close()
         thread.join()

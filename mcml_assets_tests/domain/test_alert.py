@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcml_assets.domain.alert import Finding, Told, due, grouped
+from mcml_assets.domain.alert import MOST_TRIES, Alert, Finding, Notice, Owed, Told, due, grouped, owe
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -42,6 +42,31 @@ def test_a_cause_is_told_again_only_when_it_spreads_or_lasts_and_its_end_is_told
     said, told = tick(told, timedelta(hours=29))
     assert said == [("resolve", "x")]
     assert tick(told, timedelta(hours=30)) == ([], {})
+
+
+def test_a_cause_that_comes_to_place_after_place_is_no_storm() -> None:
+    """Of twelve places in a minute two notices come of it: the first, and after a pause all of them."""
+    told: dict[str, Told] = {}
+    said: list[tuple[str, str]] = []
+    for second in range(0, 181, 5):
+        found = [("x", str(place)) for place in range(min(12, second // 5 + 1))]
+        more, told = tick(told, timedelta(seconds=second), *found)
+        said += more
+    assert said == [("trigger", "x")] * 2
+    assert len(told["x"].where) == 12
+
+
+def test_what_is_owed_is_tried_ever_more_seldom_and_then_given_up() -> None:
+    """Pauses double from a minute on; after the last try nothing is owed."""
+    notice = Notice("trigger", Alert("x", "x!", ("a",), (), NOW.isoformat()))
+    owed: list[Owed] = []
+    for tries in range(1, MOST_TRIES):
+        one = owe(notice, "slack", tries, "HTTP 503", NOW)
+        assert one is not None
+        owed.append(one)
+    pauses = [(datetime.fromisoformat(one.again_at) - NOW).total_seconds() for one in owed]
+    assert pauses == [60.0 * 2**n for n in range(MOST_TRIES - 1)]
+    assert owe(notice, "slack", MOST_TRIES, "HTTP 503", NOW) is None
 
 
 ticks = st.lists(st.sets(st.tuples(st.sampled_from("xy"), st.sampled_from("ab"))), max_size=12)

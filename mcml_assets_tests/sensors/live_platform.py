@@ -17,6 +17,7 @@ from mcml_assets.failover.probing import shared_prober
 from mcml_assets.failover.takeover import become_original
 from mcml_assets.partitions import by_jurisdiction, by_location
 from mcml_assets.resources.stores import CloudStores
+from mcml_assets.sensors.alerting import alerting
 
 WORKLOAD = "online_retail"
 
@@ -53,5 +54,5 @@ def defs() -> dg.Definitions:
     workload = load_workload(DEFS / WORKLOAD / "defs.yaml", load_topology(settings.topology_file))
     return dg.Definitions.merge(
         build_resources(settings),
-        dg.Definitions(assets=_assets(workload), sensors=build_failover_sensors(settings)),
+        dg.Definitions(assets=_assets(workload), sensors=[alerting, *build_failover_sensors(settings)]),
     )

@@ -1,13 +1,16 @@
 """The sensor as Dagster runs it: real runs and checks on a real instance, and a receiver that gets one notice per cause."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from mcml_assets.alerting import delivery
 from mcml_assets.asset_checks.partitioned import partitioned_check
+from mcml_assets.domain import alert
 from mcml_assets.resources.alerts import Alerts
 from mcml_assets.sensors.alerting import alerting
 from mcml_assets_tests.alerting.receiver import Receiver, receiver
@@ -37,7 +40,7 @@ class Watched:
     """An instance with runs, the sensor's cursor, and who is told."""
 
     def __init__(self, here: Receiver) -> None:
-        self.here, self.cursor = here, None
+        self.here, self.cursor, self.said = here, None, ""
         self.instance = dg.DagsterInstance.ephemeral()
         self.definitions = dg.Definitions(assets=[raw_data], asset_checks=[contract], executor=dg.in_process_executor)
         self.alerts = Alerts(webhook="ALERTS", pagerduty_address="unused", repeat_hours=24)
@@ -53,7 +56,7 @@ class Watched:
             instance=self.instance, cursor=self.cursor, repository_def=self.definitions.get_repository_def()
         ) as context:
             result: Any = alerting(context, alerts=self.alerts)
-        self.cursor = result.cursor
+        self.cursor, self.said = result.cursor, result.skip_reason.skip_message
         return [(one["action"], one["key"], one["where"]) for one in self.here.got[before:]]
 
 
@@ -116,11 +119,64 @@ def test_many_checks_are_read_by_and_by(watched: Watched, monkeypatch: pytest.Mo
     assert watched.tick() == [("resolve", "check/shop/raw_data/contract", [LOCATIONS[0]])]
 
 
-def test_a_receiver_that_is_down_fails_no_tick(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tick ends, says how many deliveries failed, and remembers what is wrong."""
+def test_what_everybody_missed_is_owed_and_tried_again(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the receiver answers 503 no tick fails, the notice is owed and named; when it answers again, it is told, once."""
+    monkeypatch.setattr(delivery, "PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(alert, "FIRST_PAUSE", timedelta(0))
+    STATE["wrong"].add(LOCATIONS[0])
+    watched.run(LOCATIONS[0])
+    watched.here.answers = [503] * 6
+    told = watched.tick()
+    assert {key for _, key, _ in told} == {"check/shop/raw_data/contract"}
+    assert "trigger of check/shop/raw_data/contract did not reach webhook: HTTP 503; tried again at" in watched.said
+    assert "1 causes are wrong, 1 notices are owed" in watched.said
+    watched.tick()
+    assert "did not reach webhook" in watched.said
+    assert watched.here.answers == []
+    assert [(action, key) for action, key, _ in watched.tick()] == [("trigger", "check/shop/raw_data/contract")]
+    assert watched.tick() == []
+    assert "0 notices are owed" in watched.said
+
+
+def test_that_one_receiver_is_deaf_is_told_by_the_other(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slack refuses: the webhook is told of the failed check, then that alerts do not reach Slack, and when they do again."""
+    monkeypatch.setattr(alert, "FIRST_PAUSE", timedelta(0))
+    with receiver() as slack:
+        monkeypatch.setenv("SLACK", slack.address)
+        watched.alerts = Alerts(webhook="ALERTS", slack="SLACK", pagerduty_address="unused", repeat_hours=24)
+        slack.answers = [403] * 2
+        STATE["wrong"].add(LOCATIONS[0])
+        watched.run(LOCATIONS[0])
+        assert [key for _, key, _ in watched.tick()] == ["check/shop/raw_data/contract"]
+        assert [(action, key) for action, key, _ in watched.tick()] == [("trigger", "alerts/slack/alerting")]
+        watched.tick()
+        assert [(action, key) for action, key, _ in watched.tick()] == [("resolve", "alerts/slack/alerting")]
+        assert [text["text"].splitlines()[0] for text in slack.got].count(
+            "[alert] contract of shop/raw_data fails: aws/eu-west-2") == 3  # fmt: skip
+
+
+def test_what_is_never_taken_is_given_up(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ticks there are, a notice is tried a bounded number of times, and the tick says that it was given up."""
+    monkeypatch.setattr(alert, "FIRST_PAUSE", timedelta(0))
     monkeypatch.delenv("ALERTS")
     STATE["wrong"].add(LOCATIONS[0])
     watched.run(LOCATIONS[0])
-    assert watched.tick() == []
+    said = [watched.said for _ in range(12) if watched.tick() == []]
+    assert sum("did not reach webhook" in one for one in said) == alert.MOST_TRIES
+    assert "given up after 8 tries" in said[alert.MOST_TRIES - 1]
     assert watched.cursor is not None
     assert "check/shop/raw_data/contract" in watched.cursor
+
+
+def test_what_failed_before_the_first_tick_is_told(watched: Watched) -> None:
+    """A run that failed while nobody watched is told by the first tick; one that succeeded since is not."""
+    STATE["broken"] |= set(LOCATIONS)
+    for location in LOCATIONS:
+        watched.run(location)
+    STATE["broken"].clear()
+    watched.run(LOCATIONS[1])
+    watched.cursor = None
+    ((action, key, where),) = watched.tick()
+    assert (action, where) == ("trigger", [LOCATIONS[0], LOCATIONS[2]])
+    assert key.startswith("run/shop/raw_data/")
+    assert watched.tick() == []

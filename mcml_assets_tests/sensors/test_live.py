@@ -17,6 +17,7 @@ from mcml_assets.automation import TAKEOVER_TAG
 from mcml_assets.configuration.settings import PROJECT_ROOT
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.recovery import CATCH_UP_TAG
+from mcml_assets_tests.alerting.receiver import receiver
 from mcml_assets_tests.failover.stage import Stage, example_workloads
 
 pytestmark = pytest.mark.live
@@ -145,3 +146,32 @@ def test_an_outage_under_two_daemons_and_its_end(control: Control):
     assert set(takeovers) == {f"{SHOP}/UK/2", f"{SHOP}/UK/3"}
     assert takeovers[f"{SHOP}/UK/3"] <= 2
     assert control.runs(CATCH_UP_TAG).total() == 0
+
+
+def test_a_failure_from_before_the_daemon_is_told_once_and_so_is_its_end(control: Control):
+    """Its receiver answers 503 at first: the notice is owed, arrives, is not repeated after kill -9, and is resolved."""
+    broken = [True]
+
+    @dg.asset(key=dg.AssetKey([SHOP, "landing"]))
+    def landing() -> None:
+        if broken[0]:
+            raise ValueError("a bug")
+
+    def run() -> None:
+        with dg.DagsterInstance.from_config(str(control.stage.settings.dagster_home)) as instance:
+            dg.materialize([landing], instance=instance, raise_on_error=False)
+
+    run()
+    with receiver() as here:
+        control.environment |= {"MCML_ALERT_WEBHOOK": "ALERTS", "ALERTS": here.address}
+        here.answers = [503] * 3
+        control.start()
+        control.wait(lambda: len(here.got) > 3)
+        control.kill()
+        control.start()
+        broken[0] = False
+        run()
+        control.wait(lambda: here.got[-1]["action"] == "resolve")
+        told = [(one["action"], one["key"]) for one in here.got if one["key"].startswith("run/")]
+    cause = f"run/{SHOP}/landing/ValueError"
+    assert told == [("trigger", cause)] * 4 + [("resolve", cause)]

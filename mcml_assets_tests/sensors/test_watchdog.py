@@ -6,13 +6,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 import pytest
 
+from mcml_assets.resources.alerts import Alerts
 from mcml_assets.sensors import watchdog as module
 from mcml_assets.sensors.watchdog import watchdog
+from mcml_assets_tests.alerting.receiver import receiver
 
 PARTITION_TAG = "dagster/partition"
 KEY = dg.AssetKey(["shop", "landing"])
@@ -24,13 +27,14 @@ class Watched:
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
         self.cursor: str | None = None
+        self.alerts = Alerts(pagerduty_address="unused", repeat_hours=24)
 
     def tick(self) -> str:
         with dg.build_sensor_context(instance=self.instance, cursor=self.cursor) as context:
-            data = watchdog.evaluate_tick(context)
-        assert not data.run_requests
-        self.cursor = data.cursor
-        return data.skip_message or ""
+            result: Any = watchdog(context, alerts=self.alerts)
+        assert not result.run_requests
+        self.cursor = result.cursor
+        return result.skip_reason.skip_message
 
     def start(self, pid: int | None) -> str:
         """A run that went on until now, in the process of this id."""
@@ -95,7 +99,7 @@ def test_what_hangs_is_told(watched: Watched, monkeypatch: pytest.MonkeyPatch):
     run = watched.start(os.getpid())
     assert watched.tick() == "Nothing stands still."
     monkeypatch.setattr(module, "HANGING_SECONDS", -1.0)
-    assert f"run {run[:8]} (shop/landing [UK]) has been going on" in watched.tick()
+    assert f"shop/landing [UK]: run {run[:8]} has been going on" in watched.tick()
 
 
 def test_a_partition_that_stays_failed_is_told_until_it_is_made(watched: Watched, monkeypatch: pytest.MonkeyPatch):
@@ -105,8 +109,28 @@ def test_a_partition_that_stays_failed_is_told_until_it_is_made(watched: Watched
     run = watched.instance.get_run_by_id(watched.start(os.getpid()))
     assert run is not None
     watched.instance.report_run_failed(run)
-    assert "shop/landing [UK] has been failed" in watched.tick()
-    assert "shop/landing [UK] has been failed" in watched.tick()
+    assert "shop/landing [UK]: failed for" in watched.tick()
+    assert "shop/landing [UK]: failed for" in watched.tick()
     anew = watched.start(os.getpid())
     watched.instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.PIPELINE_SUCCESS.value, "__ASSET_JOB"), anew)
-    assert "has been failed" not in watched.tick()
+    assert "failed for" not in watched.tick()
+
+
+def test_what_stands_still_is_alerted_once_for_each_cause(watched: Watched, monkeypatch: pytest.MonkeyPatch):
+    """Three runs that hang are one notice, told once; their end is told, too."""
+    with receiver() as here:
+        monkeypatch.setenv("ALERTS", here.address)
+        watched.alerts = Alerts(webhook="ALERTS", pagerduty_address="unused", repeat_hours=24)
+        runs = [watched.start(os.getpid()) for _ in range(3)]
+        monkeypatch.setattr(module, "HANGING_SECONDS", -1.0)
+        watched.tick()
+        watched.tick()
+        assert [(one["action"], one["key"], one["where"]) for one in here.got] == [
+            ("trigger", "stands/runs", ["shop/landing [UK]"])
+        ]
+        assert len(here.got[0]["details"]) == 3
+        for run in runs:
+            success = dg.DagsterEvent(dg.DagsterEventType.PIPELINE_SUCCESS.value, "__ASSET_JOB")
+            watched.instance.report_dagster_event(success, run)
+        watched.tick()
+        assert [(one["action"], one["key"]) for one in here.got[1:]] == [("resolve", "stands/runs")]

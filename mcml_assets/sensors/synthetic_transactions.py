@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mcml_assets.declaration import asset_key
-from mcml_assets.domain.alert import Finding, Told, due, grouped
+from mcml_assets.domain.alert import Finding
 from mcml_assets.domain.errors import CorruptSnapshot
 from mcml_assets.domain.synthetic import Outcome, Summary, Tally, tallied
 from mcml_assets.domain.workload import Workload
@@ -25,6 +25,7 @@ from mcml_assets.resources.alerts import Alerts
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.packages import held_package
 from mcml_assets.resources.stores import CloudStores
+from mcml_assets.sensors.telling import Telling, tell
 from mcml_assets.serving.interfaces import EndpointState
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from mcml_assets.serving.synthetic import GoldenOf
 
 INTERVAL_SECONDS = 60
-FORMAT = 1
+FORMAT = 2
 AT_ONCE = 4
 
 
@@ -53,10 +54,10 @@ class Subject:
 
 @dataclass
 class Counted:
-    """The cursor: a tally for each subject, and which causes people were told."""
+    """The cursor: a tally for each subject, and what people were told."""
 
     tallies: dict[str, Tally] = field(default_factory=dict[str, Tally])
-    told: dict[str, Told] = field(default_factory=dict[str, Told])
+    telling: Telling = field(default_factory=Telling)
 
     @classmethod
     def from_json(cls, text: str | None) -> "Counted":
@@ -64,14 +65,14 @@ class Counted:
         document = json.loads(text) if text else {}
         if document.pop("format", None) != FORMAT:
             return cls()
-        return cls(
-            {name: Tally(**tally) for name, tally in document["tallies"].items()},
-            {cause: Told(**{**told, "where": tuple(told["where"])}) for cause, told in document["told"].items()},
-        )
+        tallies = {name: Tally(**tally) for name, tally in document["tallies"].items()}
+        return cls(tallies, Telling.from_document(document["telling"]))
 
     def to_json(self) -> str:
         """The stored form."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, separators=(",", ":"))
+        tallies = {name: asdict(tally) for name, tally in self.tallies.items()}
+        document = {"format": FORMAT, "tallies": tallies, "telling": self.telling.to_document()}
+        return json.dumps(document, separators=(",", ":"))
 
 
 def build_synthetic_transactions(workloads: Callable[[], tuple[Workload, ...]]) -> dg.SensorDefinition:
@@ -98,18 +99,15 @@ def build_synthetic_transactions(workloads: Callable[[], tuple[Workload, ...]]) 
             if summary is not None:
                 observations.append(observation(subject, summary))
         found = findings(asked, outcomes, tallies)
-        notices, told = due(grouped(found, counted.told, now), counted.told, now, alerts.repeat)
-        for delivery in alerts.tell(notices):
-            if delivery.problem is not None:
-                context.log.error("%s did not reach %s: %s", delivery.cause, delivery.form, delivery.problem)
+        undelivered = tell("synthetic_transactions", found, counted.telling, alerts, now)
         for subject, outcome in zip(asked, outcomes, strict=True):
             if not outcome.passed:
                 context.log.warning("%s: %s", subject.name, outcome.problem)
         failed = sum(not outcome.passed for outcome in outcomes)
         return dg.SensorResult(
-            skip_reason=dg.SkipReason(f"{len(asked)} transactions, of which {failed} failed; {len(notices)} notices told."),
+            skip_reason=dg.SkipReason("\n".join([f"{len(asked)} transactions, of which {failed} failed.", *undelivered])),
             asset_events=observations,
-            cursor=Counted(tallies, told).to_json(),
+            cursor=Counted(tallies, counted.telling).to_json(),
         )
 
     return synthetic_transactions

@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.clouds.memory.store import MemoryStore
 from mcml_assets.domain.errors import TransientError
 from mcml_assets.domain.retention import Retention
@@ -54,9 +55,13 @@ class Lives(RuleBasedStateMachine):
         self.fast = patch.object(intents, "POLL_SECONDS", 0.005)
         self.fast.start()
         self.folder = TemporaryDirectory()
-        self.store, self.elsewhere = MemoryStore("aws/eu-west-2"), MemoryStore("gcp/europe-west2")
+        self.store, self.elsewhere = self.empty_store(), MemoryStore("gcp/europe-west2")
         self.held: list[tuple[str, str]] = []
         self.keep_last = 1
+
+    def empty_store(self) -> ObjectStore:
+        """The bucket in which all of it happens."""
+        return MemoryStore("aws/eu-west-2")
 
     def teardown(self) -> None:
         self.nothing_is_left_over()

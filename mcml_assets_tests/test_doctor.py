@@ -32,6 +32,7 @@ from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.topology import Credentials, Location, SecretReference, StoreAccess
 from mcml_assets.emulation.servers import Emulators
 from mcml_assets_tests.clouds.emulated_buckets import make_bucket
+from mcml_assets_tests.clouds.test_identities import sas
 from mcml_assets_tests.emulation.started import gcs_client, started
 from mcml_assets_tests.serving.served_shop import free_port_range
 
@@ -220,6 +221,22 @@ def test_a_public_container_is_found(emulators: Emulators, tmp_path: Path):
         assert "--public-access off" in (by_name(examination)["public_access"].remedy or "")
     finally:
         client.set_container_access_policy({})
+
+
+@live
+@pytest.mark.parametrize(("permission", "lacks"), [("rl", {"write"}), ("rwl", {"delete"})])
+def test_a_permission_that_the_credentials_lack_is_found(
+    emulators: Emulators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, permission: str, lacks: set[str]
+):
+    """Credentials that may not write, or not delete, fail just that check, with the role that would let them."""
+    place = make_bucket("azure", emulators, monkeypatch.setenv)
+    monkeypatch.setenv("TEST_SAS", sas(place, permission, 10))
+    credentials = Credentials("sas", {"token": SecretReference("TEST_SAS")})
+    examination = examine(replace(place, store=replace(place.store, credentials=credentials)), Settings(home=tmp_path))
+    assert examination.verdict is Verdict.PROBLEMS
+    assert lacks <= wrong(examination) <= lacks | {"public_access"}  # such a signature may not ask about its container
+    for name in lacks:
+        assert "Storage Blob Data Contributor" in (by_name(examination)[name].remedy or "")
 
 
 @live

@@ -1,0 +1,61 @@
+"""What a provider says against a bucket's protection is found, as it says it, and never taken for a pass."""
+
+import pytest
+
+from mcml_assets.clouds.registry import inspector
+from mcml_assets_tests.clouds.answering import answering
+from mcml_assets_tests.clouds.conftest import three_free_ports
+from mcml_assets_tests.clouds.emulated_buckets import anonymous_location
+
+pytestmark = pytest.mark.live
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "asked", "state", "remedy"),
+    [
+        (404, "ServerSideEncryptionConfigurationNotFoundError", "encryption", "off", "put-bucket-encryption"),
+        (404, "NoSuchPublicAccessBlockConfiguration", "public_access", "off", "put-public-access-block"),
+        (403, "AccessDenied", "encryption", "unknown", "allow s3:GetEncryptionConfiguration"),
+        (403, "AccessDenied", "versioning", "unknown", "allow s3:GetBucketVersioning"),
+        (403, "AccessDenied", "public_access", "unknown", "allow s3:GetBucketPublicAccessBlock"),
+    ],
+)
+def test_what_s3_says_against_a_bucket(
+    status: int, code: str, asked: str, state: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A protection that is not configured is off, one that may not be asked about unknown, each with what mends it."""
+    with answering("s3", three_free_ports()) as service:
+        service.status, service.code = status, code
+        fact = getattr(inspector(anonymous_location("s3", service.url, monkeypatch.setenv)).protection("a"), asked)
+        assert fact.state == state
+        assert remedy in (fact.remedy or "")
+
+
+def test_what_azure_says_against_a_container(monkeypatch: pytest.MonkeyPatch):
+    """A blob that is not encrypted, or got no version, and a container that anybody may read: each is off, with its remedy."""
+    with answering("azure", three_free_ports()) as service:
+        service.headers = {
+            "x-ms-server-encrypted": "false",
+            "x-ms-blob-public-access": "container",
+            "server": "Windows-Azure-Blob",
+        }
+        found = inspector(anonymous_location("azure", service.url, monkeypatch.setenv)).protection("a")
+        assert (found.encryption.state, found.versioning.state, found.public_access.state) == ("off", "off", "off")
+        assert "check that the endpoint is Azure's" in (found.encryption.remedy or "")
+        assert "--enable-versioning true" in (found.versioning.remedy or "")
+        assert "--public-access off" in (found.public_access.remedy or "")
+        service.headers = {"x-ms-server-encrypted": "true", "x-ms-version-id": "1", "server": "Windows-Azure-Blob"}
+        found = inspector(anonymous_location("azure", service.url, monkeypatch.setenv)).protection("a")
+        assert (found.encryption.state, found.versioning.state, found.public_access.state) == ("on", "on", "on")
+        service.status, service.code = 403, "AuthorizationPermissionMismatch"
+        found = inspector(anonymous_location("azure", service.url, monkeypatch.setenv)).protection("a")
+        assert {found.encryption.state, found.versioning.state, found.public_access.state} == {"unknown"}
+
+
+def test_what_google_does_not_say_is_unknown(monkeypatch: pytest.MonkeyPatch):
+    """An account that may not ask about its bucket learns which permission it needs."""
+    with answering("gcs", three_free_ports()) as service:
+        service.status, service.code = 403, "forbidden"
+        found = inspector(anonymous_location("gcs", service.url, monkeypatch.setenv)).protection("a")
+        assert {found.encryption.state, found.versioning.state, found.public_access.state} == {"unknown"}
+        assert "grant storage.buckets.get" in (found.versioning.remedy or "")

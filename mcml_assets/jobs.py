@@ -53,8 +53,9 @@ def collect_locations(context: dg.OpExecutionContext, stores: CloudStores, endpo
             problems.append(f"{workload.name} in {location}: {type(error).__name__}: {error}")
             continue
         context.log.info(
-            "%s in %s: removed %d snapshots and %d files (%d bytes); %d snapshots and %d files (%d bytes) stay",
-            workload.name, location, done.removed_snapshots, done.removed_blobs, done.removed_bytes,
+            "%s in %s: removed %d snapshots, %d files (%d bytes) and %d uploads that never ended; %d snapshots and %d files "
+            "(%d bytes) stay",
+            workload.name, location, done.removed_snapshots, done.removed_blobs, done.removed_bytes, done.discarded_uploads,
             done.kept_snapshots, done.kept_blobs, done.kept_bytes,
         )  # fmt: skip
     if problems:

@@ -265,6 +265,11 @@ class FaultyCloudStore(FaultyStore):
         """The object as it was in this version. Raises `ObjectNotFound`."""
         return self._arrived(self._begin("get_version", key), self.inner.get_version(key, version))
 
+    def discard_uploads(self, prefix: str, before: datetime) -> int:
+        """Discard what killed uploads left below the folder `prefix`; their number. To faults it is a listing."""
+        self._begin("list", prefix)
+        return self.inner.discard_uploads(prefix, before)
+
     @property
     def copies_from(self) -> Collection[str]:
         """The keys of the locations whose buckets these credentials may read, by the topology."""

@@ -114,3 +114,11 @@ class CopyingStore(ObjectStore, Protocol):
 @runtime_checkable
 class CloudStore(VersionedStore, CopyingStore, Protocol):
     """A store behind a provider's service, which can do all of it."""
+
+    def discard_uploads(self, prefix: str, before: datetime) -> int:
+        """Discard the parts of uploads below the folder `prefix` that began before then and never ended; their number.
+
+        A process that is killed leaves such parts; no reader and no listing of objects shows them. A provider that
+        discards them by itself has none.
+        """
+        ...

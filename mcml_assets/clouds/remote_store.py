@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,6 +99,10 @@ class RemoteStore(ObstoreStore):
     def copies_from(self) -> Collection[str]:
         """The keys of the locations whose buckets these credentials may read, by the topology."""
         return self._origins.keys()
+
+    def discard_uploads(self, prefix: str, before: datetime) -> int:
+        """None to discard: Azure forgets blocks that were not committed within a week ("Put Block")."""
+        return 0
 
     def check_bucket(self) -> None:
         """Raise `LocationUnavailable` when the bucket is gone: an answer without a body says 404 for either."""

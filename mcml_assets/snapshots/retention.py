@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from mcml_assets.clouds.interfaces import ObjectMeta, ObjectStore
+from mcml_assets.clouds.interfaces import CloudStore, ObjectMeta, ObjectStore
 from mcml_assets.domain.errors import CorruptSnapshot, ObjectNotFound
 from mcml_assets.domain.retention import Retention, kept
 from mcml_assets.domain.snapshot import Manifest
@@ -31,7 +31,10 @@ CONCURRENCY = 8
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a collection found and did in one bucket: how many snapshots and blobs went and stayed, and the bytes."""
+    """What a collection found and did in one bucket: how many snapshots and blobs went and stayed, and the bytes.
+
+    `discarded_uploads` were begun by processes that died.
+    """
 
     removed_snapshots: int
     removed_blobs: int
@@ -39,6 +42,7 @@ class Collected:
     kept_snapshots: int
     kept_blobs: int
     kept_bytes: int
+    discarded_uploads: int
     seconds: float
 
 
@@ -90,6 +94,8 @@ def collect(
         ]
         _remove(store, dead, marker)
         _remove(store, [meta.key for meta in orphans], marker)
+        # One that is still under way after a day is nobody's: a request ends within half an hour.
+        uploads = store.discard_uploads(workload, now - max(grace, GRACE)) if isinstance(store, CloudStore) else 0
     removed = sum(meta.size for meta in orphans)
     return Collected(
         removed_snapshots=len(dead),
@@ -98,6 +104,7 @@ def collect(
         kept_snapshots=sum(map(len, stored.manifests.values())) - len(dead),
         kept_blobs=len(stored.blobs) - len(orphans),
         kept_bytes=sum(meta.size for meta in stored.blobs) - removed,
+        discarded_uploads=uploads,
         seconds=(datetime.now(UTC) - began).total_seconds(),
     )
 

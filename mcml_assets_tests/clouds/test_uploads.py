@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 
 from mcml_assets.clouds.capabilities import MIB, Capability, capabilities
-from mcml_assets.clouds.interfaces import ObjectStore, VersionedStore
+from mcml_assets.clouds.interfaces import CloudStore, ObjectStore, VersionedStore
 from mcml_assets.clouds.registry import open_store
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.domain.errors import ObjectNotFound
+from mcml_assets.domain.errors import LocationUnavailable, ObjectNotFound
+from mcml_assets.domain.retention import Retention
 from mcml_assets.domain.topology import STORE_KINDS
 from mcml_assets.emulation.servers import Emulators
-from mcml_assets_tests.clouds.emulated_buckets import make_bucket, s3_client
+from mcml_assets.snapshots.retention import collect
+from mcml_assets_tests.clouds.answering import Service, answering
+from mcml_assets_tests.clouds.conftest import three_free_ports
+from mcml_assets_tests.clouds.emulated_buckets import anonymous_location, make_bucket, s3_client, without_bucket
 
 VERSIONED = [pytest.param(kind, marks=pytest.mark.live) for kind in STORE_KINDS if Capability.VERSIONING in capabilities(kind)]
 PATTERN = bytes(range(251))
@@ -94,3 +99,46 @@ def test_an_interrupted_upload_leaves_no_parts_behind(emulators: Emulators, monk
     with pytest.raises(FileNotFoundError):
         open_store(location, Settings()).put("interrupted", source())
     assert "Uploads" not in s3_client(emulators).list_multipart_uploads(Bucket=location.bucket)
+
+
+@pytest.mark.live
+def test_what_a_killed_upload_left_goes_with_the_next_collection(emulators: Emulators, monkeypatch: pytest.MonkeyPatch):
+    """Parts that S3 keeps, shows to no reader and bills for ever are discarded, and another workload's are not touched."""
+    location = make_bucket("s3", emulators, monkeypatch.setenv)
+    store, client = open_store(location, Settings()), s3_client(emulators)
+    for key in ("shop/blobs/left", "shop/blobs/too", "shopping/blobs/another's"):
+        begun = client.create_multipart_upload(Bucket=location.bucket, Key=key)
+        client.upload_part(Bucket=location.bucket, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=content(MIB))
+    # moto says of each upload that it began in 2010.
+    assert collect(store, "shop", Retention(1, 0)).discarded_uploads == 2
+    assert [one["Key"] for one in client.list_multipart_uploads(Bucket=location.bucket)["Uploads"]] == [
+        "shopping/blobs/another's"
+    ]
+    missing = open_store(without_bucket(location), Settings())
+    assert isinstance(missing, CloudStore)
+    with pytest.raises(LocationUnavailable):
+        missing.discard_uploads("shop", datetime.now(UTC))
+
+
+class TwoUploads(Service):
+    """S3, with one upload that began just now and one of yesterday."""
+
+    def body(self) -> bytes:
+        begun = {"young": datetime.now(UTC), "old": datetime.now(UTC) - timedelta(days=1)}
+        uploads = "".join(
+            f"<Upload><Key>shop/{key}</Key><UploadId>{key}</UploadId><Initiated>{time.isoformat()}</Initiated></Upload>"
+            for key, time in begun.items()
+        )
+        return f"<ListMultipartUploadsResult>{uploads}</ListMultipartUploadsResult>".encode()
+
+
+@pytest.mark.live
+def test_an_upload_that_is_under_way_is_left_alone(monkeypatch: pytest.MonkeyPatch):
+    """What began lately may be somebody's at work: only what is older than was asked for is aborted."""
+    with answering("s3", three_free_ports()) as service:
+        service.__class__ = TwoUploads
+        store = open_store(anonymous_location("s3", service.url, monkeypatch.setenv), Settings())
+        assert isinstance(store, CloudStore)
+        assert store.discard_uploads("shop", datetime.now(UTC) - timedelta(hours=12)) == 1
+        aborted = [path for method, path, _, _ in service.requests if method == "DELETE"]
+        assert [path.partition("?")[0] for path in aborted] == ["/mcml-test/shop/old"]

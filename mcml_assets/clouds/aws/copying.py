@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mcml_assets.clouds.answers import answered_error, unreachable_error
+from mcml_assets.clouds.answers import unreachable_error
 from mcml_assets.clouds.aws.client import s3_client
 from mcml_assets.clouds.aws.credentials import credential_provider
+from mcml_assets.clouds.aws.refusals import refusal
 from mcml_assets.clouds.capabilities import MIB, upload_limits
 from mcml_assets.clouds.part_sizes import part_size
 from mcml_assets.domain.errors import McmlError, ObjectNotFound
@@ -79,8 +80,7 @@ def stored_digest(answer: Any) -> str | None:
 
 
 def _failure(location: str, origin: str, key: str, error: ClientError) -> McmlError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
-    if code in ("NoSuchKey", "404"):  # a HEAD before a copy in parts has no other code
+    # A HEAD, which comes before a copy in parts, has no code but its status.
+    if error.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
         return ObjectNotFound(f"{origin} has no object {key!r}")
-    return answered_error(location, key, status, code)
+    return refusal(location, key, error)

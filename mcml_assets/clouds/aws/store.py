@@ -1,6 +1,7 @@
 """A bucket of Amazon S3. Imports obstore: import this module only where a store is opened."""
 
 import re
+from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,12 @@ class S3Store(RemoteStore):
         from mcml_assets.clouds.aws.copying import S3Copier  # noqa: PLC0415 - loads boto3, for copies within S3 only
 
         return S3Copier(self._place)
+
+    def discard_uploads(self, prefix: str, before: datetime) -> int:
+        """Abort the multipart uploads below the folder `prefix` that began before then; S3 keeps, and bills, them for ever."""
+        from mcml_assets.clouds.aws.uploads import abort_uploads  # noqa: PLC0415 - loads boto3, for collections only
+
+        return abort_uploads(self._place, f"{prefix}/", before)
 
     def other_region(self, answer: str) -> str | None:
         """The region that S3 says the bucket is in, in this very answer or when asked; None for the location's own."""

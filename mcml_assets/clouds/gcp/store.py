@@ -7,6 +7,7 @@ is opened.
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
@@ -103,6 +104,10 @@ class GcsStore:
                 token, _, _ = self._blob(key).rewrite(origin, token=token, timeout=TIMEOUT, retry=cast("Any", RETRY))
                 if token is None:
                     return None
+
+    def discard_uploads(self, prefix: str, before: datetime) -> int:
+        """None to discard: Google forgets a resumable upload after a week ("Resumable uploads")."""
+        return 0
 
     def get_range(self, key: str, start: int, end: int) -> bytes:
         """Bytes `start` (inclusive) to `end` (exclusive), cut at the object's end as a slice is.

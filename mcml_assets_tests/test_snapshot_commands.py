@@ -93,7 +93,7 @@ def test_what_cannot_be_restored_is_said(retail: Bench):
     assert retail.run(STANDBY, "raw_data").success
     bucket = retail.stores.bucket(UK)
     new = next(file for file in store.manifest(second).files if file not in store.manifest(first).files)
-    bucket.put(store.blobs.key(new.digest), flipped(b"".join(store.blobs.read(new))))
+    bucket.put(store.blobs.key(new), flipped(b"".join(store.blobs.read(new))))
     assert f"{second[:12]} is not whole" in refused(1, "restore", SHOP, "landing", UK, "--to", second)
     assert retail.current(UK, "landing") == second
 

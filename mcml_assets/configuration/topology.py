@@ -18,6 +18,7 @@ from mcml_assets.configuration.endpoint_access import endpoint_access, endpoint_
 from mcml_assets.configuration.problems import Problem, configuration_error, shape_problems
 from mcml_assets.configuration.store_access import StoreModel, credential_problems, store_access, store_problems
 from mcml_assets.configuration.yaml_lines import read_yaml
+from mcml_assets.domain.digest import DEFAULT_DIGEST, DigestAlgorithm
 from mcml_assets.domain.register import STORES
 from mcml_assets.domain.topology import ComputeProfile, Location, Topology, did_you_mean
 
@@ -79,6 +80,7 @@ class TopologyModel(BaseModel):
 
     compute_profiles: dict[Name, ComputeProfileModel] = Field(description="Sizes of runs and servers, by name.")
     clouds: dict[Name, CloudModel] = Field(description="Clouds by name: aws, gcp, azure.", min_length=1)
+    digest: DigestAlgorithm = Field(DEFAULT_DIGEST, description="What the files of new snapshots are digested with.")
 
 
 def load_topology(path: Path) -> Topology:
@@ -108,7 +110,7 @@ def load_topology(path: Path) -> Topology:
         if written.copies_from:
             origins = {origin.key: origin for origin in locations if origin.key in written.copies_from}
             by_key[location.key] = replace(location, copies_from=origins)
-    return Topology(profile=path.stem, locations=by_key)
+    return Topology(path.stem, by_key, model.digest)
 
 
 @cache

@@ -1,7 +1,8 @@
 """Snapshots: an immutable set of files, the manifest that describes them, and the pointer that names the current one.
 
 The snapshot id is the digest of what the snapshot *says* (files, schema, rows, watermark), so two locations that
-hold the same content have the same id, whoever produced it and whenever. How bytes reach a store, and in which
+hold the same content have the same id, whoever produced it and whenever. It is a SHA-256 always, as is a seal; files are
+digested with the algorithm that the manifest names, and the name enters the id. How bytes reach a store, and in which
 order, is `snapshots/`'s business; here is only what they mean.
 """
 
@@ -14,10 +15,10 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, cast
 
+from mcml_assets.domain.digest import DEFAULT_DIGEST, DigestAlgorithm, digest_algorithm
 from mcml_assets.domain.errors import ContractViolation, CorruptSnapshot
 
 MANIFEST_FORMAT = 1
-DIGEST_ALGORITHM = "sha256"
 SEAL = "sealed_by"
 DIGEST = re.compile(r"[0-9a-f]{64}")
 # Segments that lead out of a snapshot, or that another path would do without.
@@ -35,19 +36,26 @@ CONTRACT = "contract"
 
 @dataclass(frozen=True, slots=True, order=True)
 class SnapshotFile:
-    """One file of a snapshot: its path inside the snapshot, its size in bytes and its digest in hex."""
+    """One file of a snapshot: its path inside the snapshot, its size in bytes, its digest in hex, and the digest's kind."""
 
     path: str
     size: int
     digest: str
+    algorithm: DigestAlgorithm
+
+    @property
+    def blob(self) -> str:
+        """The name of its bytes among a workload's blobs: they differ where digest or algorithm do."""
+        return f"{self.algorithm}/{self.digest[:2]}/{self.digest}"
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What a snapshot holds, and where it came from.
 
-    Content (enters the id): `files`, `schema` (table name -> column -> Arrow type), `row_count`, `watermark` (ISO 8601:
-    everything the source had up to this time is in here; None where time has no meaning).
+    Content (enters the id): `files`, `digest_algorithm`, which is that of all files, `schema` (table name -> column ->
+    Arrow type), `row_count`, `watermark` (ISO 8601: everything the source had up to this time is in here; None where time
+    has no meaning).
     Provenance (does not): `parents` (snapshot ids it was made from, by asset), `code_version`, `epoch`, `producer`
     (location key), `created_at` (ISO 8601, UTC), `annotations` (small JSON values for people and later stages).
     """
@@ -62,8 +70,14 @@ class Manifest:
     producer: str
     created_at: str
     annotations: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    digest_algorithm: str = DIGEST_ALGORITHM
+    digest_algorithm: DigestAlgorithm = DEFAULT_DIGEST
     format: int = MANIFEST_FORMAT
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for files that were digested otherwise than the manifest would say."""
+        other = {file.algorithm for file in self.files} - {self.digest_algorithm}
+        if other:
+            raise ValueError(f"a manifest of {self.digest_algorithm} digests cannot name files by their {other.pop()}")
 
     @cached_property
     def snapshot_id(self) -> str:
@@ -105,13 +119,20 @@ class Manifest:
     def from_json(cls, data: bytes) -> "Manifest":
         """Read a stored manifest.
 
-        Raises `CorruptSnapshot` for broken JSON, an unknown format, a path outside the snapshot, or an id that does
-        not match the content.
+        Raises `CorruptSnapshot` for broken JSON, an unknown format or digest algorithm, a path outside the snapshot, or
+        an id that does not match the content.
         """
         document = unsealed(data, "manifest", MANIFEST_FORMAT)
         claimed = document.pop("snapshot_id", None)
         try:
-            files = tuple(SnapshotFile(**entry) for entry in document.pop("files"))
+            algorithm = digest_algorithm(document.get("digest_algorithm"))
+        except ValueError as error:
+            raise CorruptSnapshot(
+                f"manifest cannot be checked: {error}; if a newer version of mcml_assets wrote it, upgrade this one; otherwise "
+                f"{REMEDIES['manifest']}"
+            ) from None
+        try:
+            files = tuple(SnapshotFile(**entry, algorithm=algorithm) for entry in document.pop("files"))
             manifest = cls(files=files, **document)
             actual = manifest.snapshot_id
             for file in files:
@@ -181,9 +202,9 @@ def check_path(path: str) -> None:
 
 
 def check_digest(digest: str) -> None:
-    """Refuse what is not a SHA-256 digest in lower-case hex: it becomes part of a key."""
+    """Refuse what is not a digest of 32 bytes in lower-case hex: it becomes part of a key."""
     if not DIGEST.fullmatch(digest):
-        raise CorruptSnapshot(f"{digest!r} is no sha256 digest in hex")
+        raise CorruptSnapshot(f"{digest!r} is no digest of 32 bytes in hex")
 
 
 def canonical_json(value: object) -> bytes:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Literal, get_args
 
+from mcml_assets.domain.digest import DEFAULT_DIGEST, DigestAlgorithm
 from mcml_assets.domain.endpoint_access import EndpointAccess, LocalEndpoints
 from mcml_assets.domain.errors import ConfigurationError
 
@@ -95,10 +96,14 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The locations of one profile (`local`, `emulated`, `production`), by key."""
+    """The locations of one profile (`local`, `emulated`, `production`), by key.
+
+    `digest` is what new snapshots digest their files with, in every location alike: else equal content had two ids.
+    """
 
     profile: str
     locations: Mapping[str, Location]
+    digest: DigestAlgorithm = DEFAULT_DIGEST
 
     def location(self, key: str) -> Location:
         """The location with this key.

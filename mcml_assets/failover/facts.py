@@ -159,8 +159,8 @@ def _serving(status: EndpointStatus, held: Holding) -> Serving:
 def _missing_bytes(own: Manifest | None, newest: Manifest | None) -> int | None:
     if newest is None:
         return None
-    held = {file.digest for file in own.files} if own else set()
-    return sum({file.digest: file.size for file in newest.files if file.digest not in held}.values())
+    held = {file.blob for file in own.files} if own else set()
+    return sum({file.blob: file.size for file in newest.files if file.blob not in held}.values())
 
 
 def _features_current(held: Holding) -> bool:

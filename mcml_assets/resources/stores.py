@@ -107,7 +107,7 @@ class CloudStores(dg.ConfigurableResource):
         where = self.topology.location(location)
         price = EgressPrice(where.egress_price, where.currency)
         confirm = partial(self.confirm, workload, workload.placement_of(location).jurisdiction)
-        return SnapshotStore(self.bucket(location), workload.name, noun, price, confirm)
+        return SnapshotStore(self.bucket(location), workload.name, noun, price, confirm, self.topology.digest)
 
     def bucket(self, location: str) -> ObjectStore:
         """The bucket of a location. Raises `ConfigurationError` for an unknown one."""

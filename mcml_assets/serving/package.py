@@ -19,16 +19,17 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from hashlib import file_digest
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from mcml_assets.domain.digest import DEFAULT_DIGEST, DIGEST_ALGORITHMS, DigestAlgorithm
 from mcml_assets.domain.errors import ConfigurationError, CorruptSnapshot, ModelRejected
-from mcml_assets.domain.snapshot import DIGEST_ALGORITHM, Manifest, SnapshotFile
+from mcml_assets.domain.snapshot import Manifest, SnapshotFile
 from mcml_assets.domain.workload import Entity, Workload
+from mcml_assets.snapshots.blobs import describe
 from mcml_assets.training.model_folder import check_portable, model_arguments, prepare_mlflow
 
 if TYPE_CHECKING:
@@ -204,8 +205,8 @@ def read_package(folder: Path, *, digest: str | None = None) -> ModelPackage:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise CorruptSnapshot(f"{folder} is not a model package: it lacks {', '.join(missing)}")
-    if digest is not None and (found := package_digest(folder)) != digest:
-        raise CorruptSnapshot(f"model package in {folder} should have digest {digest}, its files give {found}")
+    if digest is not None:
+        _check_digest(folder, digest)
     package = ModelPackage(
         folder=folder,
         description=_read(folder / "package.json", Description),
@@ -269,25 +270,34 @@ def golden_inputs(package: ModelPackage) -> "pd.DataFrame":
     return conform(pd.DataFrame(columns, dtype=object), package.schema.model_inputs)
 
 
-def package_files(folder: Path) -> tuple[SnapshotFile, ...]:
+def package_files(folder: Path, algorithm: DigestAlgorithm = DEFAULT_DIGEST) -> tuple[SnapshotFile, ...]:
     """Every file of the package with its size and digest, sorted by path."""
-    files = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as opened:
-            digest = file_digest(opened, DIGEST_ALGORITHM).hexdigest()
-        files.append(SnapshotFile(path.relative_to(folder).as_posix(), path.stat().st_size, digest))
-    return tuple(sorted(files))
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return tuple(sorted(describe(path.relative_to(folder).as_posix(), path, algorithm) for path in paths))
 
 
-def package_digest(folder: Path) -> str:
+def package_digest(folder: Path, algorithm: DigestAlgorithm = DEFAULT_DIGEST) -> str:
     """The package's identity: the snapshot id of a manifest over all its files (no schema, no rows, no watermark)."""
-    manifest = Manifest(package_files(folder), {}, 0, None, {}, code_version="", epoch=0, producer="", created_at="")
-    return manifest.snapshot_id
+    files = package_files(folder, algorithm)
+    return Manifest(
+        files, {}, 0, None, {}, code_version="", epoch=0, producer="", created_at="", digest_algorithm=algorithm
+    ).snapshot_id
 
 
 def library_versions() -> dict[str, str]:
     """The versions a model depends on: of Python, scikit-learn, MLflow and pandas."""
     return {"python": ".".join(map(str, sys.version_info[:3]))} | {name: library_version(name) for name in LIBRARIES}
+
+
+def _check_digest(folder: Path, digest: str) -> None:
+    # The id does not tell which algorithm its files were digested with, but says it: no package has one id by two of them.
+    given: list[str] = []
+    for algorithm in DIGEST_ALGORITHMS:
+        found = package_digest(folder, algorithm)
+        if found == digest:
+            return
+        given.append(f"{found} by {algorithm}")
+    raise CorruptSnapshot(f"model package in {folder} should have digest {digest}, its files give {', '.join(given)}")
 
 
 def _unpickle(folder: Path) -> Any:

@@ -36,9 +36,9 @@ def place_hold(store: SnapshotStore, snapshot_id: str, reason: str, who: str) ->
     # As a writer that needs all its blobs: no collection is under way while the hold appears, and the next one sees it.
     with store.activity.writing(manifest.needs) as intent:
         manifest = store.manifest(snapshot_id)
-        held = store.blobs.held({file.digest: file for file in manifest.files}.values(), 8, intent.keep)
+        held = store.blobs.held({file.blob: file for file in manifest.files}.values(), 8, intent.keep)
         for file in manifest.files:
-            if file.digest not in held:
+            if file.blob not in held:
                 raise CorruptSnapshot(f"{store.location}: {file.path!r} of {snapshot_id} is missing, so it cannot be held")
         hold = Hold(snapshot_id, reason.strip(), who.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
         intent.confirm()

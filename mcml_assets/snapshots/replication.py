@@ -96,9 +96,9 @@ def replicate(
         if source.location == target.location and source.blobs.folder == target.blobs.folder:
             # They share their blobs, which the source's own manifest promises as long as it is stored.
             promised |= source.promises(manifest.snapshot_id, None)[1]
-        unique = {file.digest: file for file in manifest.files}
+        unique = {file.blob: file for file in manifest.files}
         held = target.held(unique.values(), promised, limits, intent.keep, verify=verify)
-        transfer.run([file for digest, file in unique.items() if digest not in held], intent.keep)
+        transfer.run([file for blob, file in unique.items() if blob not in held], intent.keep)
         intent.confirm()
         if stored is None:
             target.write_manifest(manifest)

@@ -1,9 +1,10 @@
 """Reading what is stored again and again, so that decay is found before the copy is needed.
 
-A location's blobs are divided by the first two digits of their digests into 256 shelves. A scrub reads those shelves that
-were not read for longest: a day's share of all, and every one that would be overdue before the next day's scrub, so that a
-few missed days are made up for. When a shelf was read is kept in the bucket itself. A blob that is not what its name says is
-compared with the copies of the other locations, which vote; repairing is a verified copy, and not done here.
+A location's blobs are divided by the first two digits of their digests, of whichever algorithm, into 256 shelves. A scrub
+reads those shelves that were not read for longest: a day's share of all, and every one that would be overdue before the next
+day's scrub, so that a few missed days are made up for. When a shelf was read is kept in the bucket itself. A blob that is not
+what its name says is compared with the copies of the other locations, which vote; repairing is a verified copy, and not done
+here.
 """
 
 import json
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mcml_assets.clouds.interfaces import ObjectStore
+from mcml_assets.domain.digest import DIGEST_ALGORITHMS
 from mcml_assets.domain.errors import McmlError, ObjectNotFound
 from mcml_assets.domain.snapshot import Manifest, SnapshotFile, canonical_json
 from mcml_assets.domain.voting import Verdict, vote
@@ -57,7 +59,8 @@ def due_shelves(last_read: Mapping[str, datetime], since: datetime, now: datetim
 
     `last_read` has a time for each shelf that was ever read; the others count from `since`, the very first scrub.
     """
-    ages = sorted(SHELVES, key=lambda shelf: (last_read.get(shelf, since), shelf))
+    # What the very first scrub read was read at `since`, to which the others' age is counted: they come before it.
+    ages = sorted(SHELVES, key=lambda shelf: (last_read.get(shelf, since), shelf in last_read, shelf))
     share = -(-len(SHELVES) // days)
     overdue = sum(now - last_read.get(shelf, since) > DAY * (days - 1) for shelf in SHELVES)
     return tuple(ages[: max(share, overdue)])
@@ -86,19 +89,22 @@ def scrub(
     expected = _stored(store, blobs, shelves)
     due = set(shelves)
     for manifest in current:
-        expected |= {file.digest: file for file in manifest.files if file.digest[:2] in due}
+        expected |= {file.blob: file for file in manifest.files if file.digest[:2] in due}
     found: dict[str, str | None] = {}
 
     def read(file: SnapshotFile) -> None:
-        found[file.digest] = blobs.stored_digest(file)
+        found[file.blob] = blobs.stored_digest(file)
 
     run_all(read, expected.values(), concurrency=DEFAULT_LIMITS.concurrency)
     # One that is gone by now and that no current snapshot names was collected meanwhile.
-    named = {file.digest for manifest in current for file in manifest.files}
-    wrong = [digest for digest, actual in sorted(found.items()) if actual != digest and (actual or digest in named)]
+    named = {file.blob for manifest in current for file in manifest.files}
+    wrong = [
+        (file, found[blob])
+        for blob, file in sorted(expected.items())
+        if found[blob] != file.digest and (found[blob] or blob in named)
+    ]
     findings = tuple(
-        Finding(digest, found[digest], _vote(workload, expected[digest], store.location, found[digest], others))
-        for digest in wrong
+        Finding(file.digest, actual, _vote(workload, file, store.location, actual, others)) for file, actual in wrong
     )
     record.write({**record.last_read, **dict.fromkeys(shelves, now)})
     return ScrubReport(
@@ -112,13 +118,15 @@ def scrub(
 
 
 def _stored(store: ObjectStore, blobs: Blobs, shelves: Sequence[str]) -> dict[str, SnapshotFile]:
-    """What is stored on these shelves, by digest."""
-    return {
-        digest: SnapshotFile(digest, meta.size, digest)
+    """What is stored on these shelves, by blob."""
+    stored = [
+        SnapshotFile(digest, meta.size, digest, algorithm)
+        for algorithm in DIGEST_ALGORITHMS
         for shelf in shelves
-        for meta in store.list(f"{blobs.folder}/{shelf}")
+        for meta in store.list(f"{blobs.folder}/{algorithm}/{shelf}")
         for digest in (meta.key.rpartition("/")[2],)
-    }
+    ]
+    return {file.blob: file for file in stored}
 
 
 def _vote(workload: str, file: SnapshotFile, location: str, own: str | None, others: Sequence[ObjectStore]) -> Verdict:

@@ -17,6 +17,7 @@ from typing import Any
 from mcml_assets.clouds.chunks import file_chunks
 from mcml_assets.clouds.counted import CountedStore
 from mcml_assets.clouds.interfaces import ObjectMeta, ObjectStore
+from mcml_assets.domain.digest import DEFAULT_DIGEST, DigestAlgorithm, new_digest
 from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.errors import CorruptSnapshot, ObjectNotFound, PreconditionFailed
 from mcml_assets.domain.snapshot import REMEDIES, Manifest, Pointer, SnapshotFile, check_path
@@ -58,7 +59,8 @@ class SnapshotStore:
     """The snapshots of one asset of one workload in one bucket.
 
     `price` is what bytes cost that leave the location, None where nobody knows. `confirm` is asked before the pointer is
-    moved, see `CurrentPointer`. Every method raises `LocationUnavailable` when the bucket does not answer.
+    moved, see `CurrentPointer`. `digests` are what commits from here digest files with; snapshots of any known algorithm are
+    read and copied. Every method raises `LocationUnavailable` when the bucket does not answer.
     """
 
     def __init__(
@@ -68,8 +70,10 @@ class SnapshotStore:
         asset: str,
         price: EgressPrice | None = None,
         confirm: Confirm | None = None,
+        digests: DigestAlgorithm = DEFAULT_DIGEST,
     ) -> None:
         self._store = CountedStore(store)
+        self._digests: DigestAlgorithm = digests
         self._folder = f"{workload}/{asset}"
         self.price = price
         self.blobs = Blobs(self._store, workload)
@@ -140,7 +144,8 @@ class SnapshotStore:
         """Store a snapshot and make it the current one; the other arguments are the manifest's fields.
 
         `files` maps each path in the snapshot to a local file, which is stored unless the workload has its bytes
-        already, or to a file of an earlier snapshot, which is reused by its digest without being read.
+        already, or to a file of an earlier snapshot, which is reused by its digest without being read. One whose digest is
+        of another algorithm than this commit's is read, and stored once more under its new name.
 
         A snapshot that is current already stays, and the first manifest stored for an id keeps its provenance. What a
         stored manifest promises is not asked for again; with `verify`, and when an earlier snapshot is taken again, every
@@ -152,7 +157,7 @@ class SnapshotStore:
         snapshot; `TransientError` when a collection took this commit for dead, because it stood still for minutes.
         """
         former = self.pointer.read_as(epoch)
-        described = _described(files, limits)
+        described = self._described(files, limits)
         manifest = Manifest(
             files=tuple(sorted(described.values())),
             schema={table: dict(columns) for table, columns in tables_schema.items()},
@@ -164,22 +169,25 @@ class SnapshotStore:
             producer=producer,
             created_at=created_at,
             annotations=dict(annotations or {}),
+            digest_algorithm=self._digests,
         )
         if former is not None and former.names(manifest.snapshot_id, epoch) and not verify:
             return Commit(self._readable(manifest), 0, len(files), 0, moved_pointer=False)
-        sources = {described[path].digest: source for path, source in files.items() if isinstance(source, Path)}
+        # A local file rather than a stored one, where both are the same bytes: it is there for certain.
+        local_last = sorted(files.items(), key=lambda item: isinstance(item[1], Path))
+        sources = {described[path].blob: source for path, source in local_last}
         with self.activity.writing(manifest.needs) as intent:
             stored, promised = self.promises(manifest.snapshot_id, former)
-            unique = {file.digest: file for file in manifest.files}
+            unique = {file.blob: file for file in manifest.files}
             # A snapshot that is stored and is taken again was undone, maybe because it was not whole.
             again = stored is not None and (former is None or former.pointer.snapshot_id != manifest.snapshot_id)
             held = self.held(unique.values(), promised, limits, intent.keep, verify=verify or again)
-            missing = [file for digest, file in unique.items() if digest not in held]
+            missing = [file for blob, file in unique.items() if blob not in held]
             budget = MemoryBudget(limits.memory_bytes)
 
             def write(file: SnapshotFile) -> None:
                 with budget.reserved_for(file):
-                    self._store_file(file, sources.get(file.digest))
+                    self._store_file(file, sources[file.blob])
 
             run_all(write, missing, concurrency=limits.concurrency, tick=intent.keep)
             intent.confirm()
@@ -189,7 +197,7 @@ class SnapshotStore:
         return Commit(stored, len(missing), len(files) - len(missing), written, moved)
 
     def promises(self, snapshot_id: str, former: PointerVersion | None) -> tuple[Manifest | None, frozenset[str]]:
-        """The manifest of this snapshot if it is stored already, and the digests of all blobs that are known to be stored.
+        """The manifest of this snapshot if it is stored already, and all blobs that are known to be stored.
 
         They are those of that manifest or, without it, of the snapshot that `former` names. To be asked after an intent
         was stored: then no collection removes them.
@@ -199,7 +207,7 @@ class SnapshotStore:
                 manifest = self.manifest(known)
             except (ObjectNotFound, CorruptSnapshot):
                 continue
-            return manifest if known == snapshot_id else None, frozenset(file.digest for file in manifest.files)
+            return manifest if known == snapshot_id else None, frozenset(file.blob for file in manifest.files)
         return None, frozenset()
 
     def held(
@@ -211,21 +219,21 @@ class SnapshotStore:
         *,
         verify: bool,
     ) -> frozenset[str]:
-        """The digests of those files that need not be written, because they are promised, or found with their size.
+        """The blobs of those files that need not be written, because they are promised, or found with their size.
 
         With `verify` nothing is taken for granted: what is found is read, and counts only if its digest is right. So it is
         without, where the provider copies by itself: what a dead process had it copy was never proved. `keep` is called
         every second.
         """
-        known = frozenset[str]() if verify else frozenset(file.digest for file in files if file.digest in promised)
-        files = [file for file in files if file.digest not in known]
+        known = frozenset[str]() if verify else frozenset(file.blob for file in files if file.blob in promised)
+        files = [file for file in files if file.blob not in known]
         found = self.blobs.held(files, limits.concurrency, keep)
         if not (verify or self.blobs.copies_from):
             return found | known
         sound: set[str] = set()
         run_all(
-            lambda file: sound.add(file.digest) if self.blobs.stored_digest(file) == file.digest else None,
-            [file for file in files if file.digest in found],
+            lambda file: sound.add(file.blob) if self.blobs.stored_digest(file) == file.digest else None,
+            [file for file in files if file.blob in found],
             concurrency=limits.concurrency,
             tick=keep,
         )
@@ -311,10 +319,35 @@ class SnapshotStore:
         except (ObjectNotFound, CorruptSnapshot):
             return self.write_manifest(manifest)
 
-    def _store_file(self, file: SnapshotFile, source: Path | None) -> None:
-        if source is None:
+    def _described(self, files: Mapping[str, Path | SnapshotFile], limits: ReplicationLimits) -> dict[str, SnapshotFile]:
+        described: dict[str, SnapshotFile] = {}
+
+        def describe_one(path: str) -> None:
+            check_path(path)
+            source = files[path]
+            if isinstance(source, Path):
+                described[path] = describe(path, source, self._digests)
+            elif source.algorithm == self._digests:
+                described[path] = replace(source, path=path)
+            else:
+                described[path] = self._digested_anew(path, source)
+
+        run_all(describe_one, files, concurrency=limits.concurrency)
+        return described
+
+    def _digested_anew(self, path: str, file: SnapshotFile) -> SnapshotFile:
+        digest = new_digest(self._digests)
+        for chunk in self.blobs.read(file):
+            digest.update(chunk)
+        return SnapshotFile(path, file.size, digest.hexdigest(), self._digests)
+
+    def _store_file(self, file: SnapshotFile, source: Path | SnapshotFile) -> None:
+        if isinstance(source, Path):
+            self.blobs.write(file, file_chunks(source), "local file that changed while it was read")
+        elif source.algorithm != file.algorithm:
+            self.blobs.write(file, self.blobs.read(source), self.location)
+        else:
             raise CorruptSnapshot(f"{self.location}: {file.path!r} was to be reused, but no whole blob {file.digest} is stored")
-        self.blobs.write(file, file_chunks(source), "local file that changed while it was read")
 
     def _download(self, file: SnapshotFile, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -329,21 +362,9 @@ class SnapshotStore:
                 raise
 
 
-def _described(files: Mapping[str, Path | SnapshotFile], limits: ReplicationLimits) -> dict[str, SnapshotFile]:
-    described: dict[str, SnapshotFile] = {}
-
-    def describe_one(path: str) -> None:
-        check_path(path)
-        source = files[path]
-        described[path] = replace(source, path=path) if isinstance(source, SnapshotFile) else describe(path, source)
-
-    run_all(describe_one, files, concurrency=limits.concurrency)
-    return described
-
-
 def _ids(objects: Iterable[ObjectMeta]) -> tuple[str, ...]:
     return tuple(meta.key.rpartition("/")[2].removesuffix(".json") for meta in objects)
 
 
 def _is_file(path: Path, file: SnapshotFile) -> bool:
-    return path.is_file() and path.stat().st_size == file.size and describe(file.path, path).digest == file.digest
+    return path.is_file() and path.stat().st_size == file.size and describe(file.path, path, file.algorithm) == file

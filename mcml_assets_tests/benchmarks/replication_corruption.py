@@ -5,13 +5,13 @@ A blob is named by its digest, so whatever a copy leaves behind can be judged wi
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 
 import obstore
 from botocore.exceptions import BotoCoreError, ClientError
 from obstore.exceptions import BaseError
 
 from mcml_assets.clouds.memory.store import MemoryStore
+from mcml_assets.domain.digest import DEFAULT_DIGEST, new_digest
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.snapshots.replication import replicate
 from mcml_assets.snapshots.store import SnapshotStore
@@ -41,13 +41,19 @@ def corrupted_in_flight(emulators: EmulatedBuckets) -> list[Result]:
 
         def accepted(copy: Callable[[Place, Manifest], Iterable[Blob]]) -> int:
             damage.start_over(times=1)
-            wrong = sum(sha256(body).hexdigest() != key.rpartition("/")[2] for key, body in copy(source, manifest))
+            wrong = sum(_digest(body) != key.rpartition("/")[2] for key, body in copy(source, manifest))
             if damage.done.total() < len(SIZES):
                 raise SystemExit(f"only {damage.done.total()} of {len(SIZES)} bodies were damaged")
             return wrong
 
         ours = accepted(_engine)
         return [_row(name, ours, lambda copy=copy: accepted(copy)) for name, copy in PEERS.items()]
+
+
+def _digest(body: bytes) -> str:
+    digest = new_digest(DEFAULT_DIGEST)
+    digest.update(body)
+    return digest.hexdigest()
 
 
 def _row(name: str, ours: int, peer: Callable[[], int]) -> Result:

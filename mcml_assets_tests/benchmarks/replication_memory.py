@@ -4,11 +4,11 @@ import json
 import pickle
 import subprocess
 import sys
-from hashlib import sha256
 from os import urandom
 from pathlib import Path
 
 from mcml_assets.configuration.settings import PROJECT_ROOT
+from mcml_assets.domain.digest import DEFAULT_DIGEST, new_digest
 from mcml_assets.domain.snapshot import Manifest, SnapshotFile
 from mcml_assets.domain.topology import Location
 from mcml_assets_tests.benchmarks.replication_copier import FILE, Copy, generated_chunks
@@ -41,10 +41,10 @@ def _generated(files: int) -> Manifest:
     """So many files of 64 MiB, no two alike, that are stored nowhere."""
 
     def described(number: int) -> SnapshotFile:
-        digest = sha256()
+        digest = new_digest(DEFAULT_DIGEST)
         for chunk in generated_chunks(number, BLOCK):
             digest.update(chunk)
-        return SnapshotFile(f"{number:05d}", FILE, digest.hexdigest())
+        return SnapshotFile(f"{number:05d}", FILE, digest.hexdigest(), DEFAULT_DIGEST)
 
     made = tuple(map(described, range(files)))
     return Manifest(made, {}, 0, None, {}, "1", 1, "memory/generated", "2026-01-01T00:00:00+00:00")

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from unittest.mock import patch
 
-from mcml_assets.domain.snapshot import DIGEST_ALGORITHM, Manifest, SnapshotFile
+from mcml_assets.domain.snapshot import Manifest, SnapshotFile
 from mcml_assets.snapshots.replication import replicate
 from mcml_assets.snapshots.store import SnapshotStore
 from mcml_assets_tests.benchmarks.replication_places import Place, scratch
@@ -36,7 +36,7 @@ def seed(place: Place, sizes: Sequence[int]) -> Manifest:
 
 def blob_keys(manifest: Manifest) -> list[str]:
     """The keys of a snapshot's files, the same in every bucket."""
-    return [f"{BLOBS}/{DIGEST_ALGORITHM}/{file.digest[:2]}/{file.digest}" for file in manifest.files]
+    return [f"{BLOBS}/{file.blob}" for file in manifest.files]
 
 
 def landing(place: Place) -> SnapshotStore:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
-from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +21,7 @@ from mcml_assets.domain.faults import APPLIES, Fault, FaultKind
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.snapshots.replication import replicate
 from mcml_assets.snapshots.store import SnapshotStore
-from mcml_assets_tests.snapshots.committing import commit, contents
+from mcml_assets_tests.snapshots.committing import commit, contents, digest_of
 
 OTHER = "azure/uksouth"
 BEGINS = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,7 +29,7 @@ FIRST = {"a": b"zero"}
 FORMER = {"a": b"one", "kept": b"kept"}
 NEXT = {"a": b"changed", "b": b"two", "kept": b"kept"}
 EPOCH = 2
-FILES = {sha256(content).hexdigest(): f"file {name}" for version in (FIRST, FORMER, NEXT) for name, content in version.items()}
+FILES = {digest_of(content): f"file {name}" for version in (FIRST, FORMER, NEXT) for name, content in version.items()}
 NUMBERS = count()
 
 

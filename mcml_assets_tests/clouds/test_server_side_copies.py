@@ -174,7 +174,7 @@ def test_a_source_that_decayed_is_not_copied(pair: Pair, tmp_path: Path, damage:
     sound = commit(SnapshotStore(third, "elsewhere", "landing"), NEXT, tmp_path)
     helper = SnapshotStore(third, "elsewhere", "landing")
     assert sound.manifest.snapshot_id == manifest.snapshot_id
-    key = landing(pair.there).blobs.key(manifest.file("a").digest)
+    key = landing(pair.there).blobs.key(manifest.file("a"))
     pair.there.put(key, damage(b"changed"))
     report = replicate(landing(pair.there), raw_data(pair.here), manifest, epoch=1, others=[helper])
     assert current_contents(raw_data(pair.here)) == NEXT
@@ -205,7 +205,7 @@ def _previous(pair: Pair) -> str | None:
 def test_what_a_dead_process_had_copied_is_not_believed(pair: Pair, tmp_path: Path):
     """A process that dies between a wrong copy and its proof leaves a blob of the right size: the next run reads it."""
     manifest = landed(pair, tmp_path)
-    key = raw_data(pair.here).blobs.key(manifest.file("a").digest)
+    key = raw_data(pair.here).blobs.key(manifest.file("a"))
     pair.here.put(key, flipped(b"changed"))
     report = replicate(landing(pair.there), raw_data(pair.here), manifest, epoch=1)
     assert report.files == 3
@@ -232,12 +232,21 @@ class Told:
 
 def test_a_digest_that_the_provider_computed_is_the_proof(pair: Pair, tmp_path: Path):
     """Where it is of the manifest's algorithm nothing is read back; a wrong one is believed as well, and the bytes streamed."""
+    source = snapshots(pair.there, digests="sha256")
     for data, told, server_side in ((b"right", b"right", 5), (b"wrong", b"other", 0)):
-        manifest = commit(landing(pair.there), {"a": data}, tmp_path).manifest
+        manifest = commit(source, {"a": data}, tmp_path).manifest
         bucket = Told(pair.here, sha256(told).hexdigest())
         report = replicate(landing(pair.there), raw_data(bucket), manifest, epoch=1)  # type: ignore[arg-type]
         assert (bucket.streamed, report.server_side_bytes) == (0, server_side)
         assert current_contents(raw_data(pair.here)) == {"a": data}
+
+
+def test_a_digest_of_another_algorithm_proves_nothing(pair: Pair, tmp_path: Path):
+    """The provider's SHA-256 says nothing about a manifest of BLAKE3 digests: the copy is read where it is."""
+    manifest = commit(landing(pair.there), {"a": b"right"}, tmp_path).manifest
+    bucket = Told(pair.here, sha256(b"right").hexdigest())
+    report = replicate(landing(pair.there), raw_data(bucket), manifest, epoch=1)  # type: ignore[arg-type]
+    assert (bucket.streamed, report.server_side_bytes) == (1, 5)
 
 
 @pytest.mark.parametrize("pair", ["s3"], indirect=True)

@@ -43,6 +43,7 @@ AWS = "clouds.aws.regions.eu-west-2"
             "clouds.gcp.regions.europe-west2.bucket: 'one' is already the bucket of aws/eu-west-2: give each location its own",
         ),
         ("[small]", "[smal]", 9, f"{AWS}.compute_profiles[0]: unknown compute profile 'smal'; did you mean 'small'?"),
+        ("clouds:\n", "digest: sha1\nclouds:\n", 3, "digest: unknown value 'sha1'; did you mean 'sha256'?"),
         ("jurisdiction", "jurisdicton", 7, f"{AWS}.jurisdicton: unknown key; did you mean 'jurisdiction'?"),
         ("0.09", "free", 10, f"{AWS}.egress_price: must be a valid decimal (it is 'free')"),
         ("cpu: 1,", "cpu: 0,", 2, "compute_profiles.small.cpu: must be greater than 0 (it is 0)"),
@@ -218,6 +219,7 @@ def test_a_topology_says_what_was_written(tmp_path: Path) -> None:
     gcp = topology.location("gcp/europe-west2")
     assert (gcp.bucket, gcp.egress_price, gcp.currency) == ("two", Decimal("0.09"), "USD")
     assert gcp.compute_profiles["small"].memory_gib == 1
+    assert topology.digest == "blake3"
 
 
 def test_every_shipped_topology_has_three_clouds_in_each_jurisdiction() -> None:

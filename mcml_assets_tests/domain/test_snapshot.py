@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from mcml_assets.domain.digest import DEFAULT_DIGEST
 from mcml_assets.domain.errors import CorruptSnapshot
 from mcml_assets.domain.snapshot import Manifest, Pointer, SnapshotFile, canonical_json, check_path
 
@@ -23,6 +24,7 @@ files = st.builds(
     path=paths,
     size=st.integers(0, 2**50),
     digest=digests,
+    algorithm=st.just(DEFAULT_DIGEST),
 )
 provenance = {
     "parents": st.dictionaries(names, digests, max_size=3),
@@ -51,12 +53,14 @@ pointers = st.builds(
 
 def stored(manifest: Manifest, **changed: Any) -> bytes:
     """A manifest's stored form, with the id of its content and some top-level fields set to other values."""
-    return canonical_json({"snapshot_id": manifest.snapshot_id, **asdict(manifest), **changed})
+    fields = json.loads(manifest.to_json()) | changed
+    del fields["sealed_by"]
+    return canonical_json(fields)
 
 
 def a_manifest(*paths: str) -> Manifest:
     return Manifest(
-        files=tuple(SnapshotFile(path, 1, "0" * 64) for path in paths),
+        files=tuple(SnapshotFile(path, 1, "0" * 64, DEFAULT_DIGEST) for path in paths),
         schema={"t": {"c": "int64"}},
         row_count=1,
         watermark="2011-01-01T00:00:00",
@@ -91,7 +95,7 @@ def test_the_id_names_one_content(one: Manifest, other: Manifest):
 @given(manifests, digests, paths)
 def test_every_content_field_enters_the_id(manifest: Manifest, digest: str, path: str):
     """Changing any one fact of the content changes the id."""
-    added = SnapshotFile(path, 1, digest)
+    added = SnapshotFile(path, 1, digest, DEFAULT_DIGEST)
     changed = [
         replace(manifest, row_count=manifest.row_count + 1),
         replace(manifest, watermark=None if manifest.watermark else "2011-01-01T00:00:00"),
@@ -211,10 +215,10 @@ def test_plain_paths_are_accepted(path: str):
 def test_digests_that_are_none_are_refused():
     """What becomes a key in a bucket must be a digest: nothing else passes, with a right id or not."""
     for digest in ("../../other", "0" * 63, "0" * 64 + "\n", "A" * 64):
-        damaged = replace(a_manifest(), files=(SnapshotFile("a", 1, digest),))
-        with pytest.raises(CorruptSnapshot, match="is no sha256 digest in hex; bring back its former version"):
+        damaged = replace(a_manifest(), files=(SnapshotFile("a", 1, digest, DEFAULT_DIGEST),))
+        with pytest.raises(CorruptSnapshot, match="is no digest of 32 bytes in hex; bring back its former version"):
             Manifest.from_json(damaged.to_json())
-        with pytest.raises(CorruptSnapshot, match="is no sha256 digest in hex; bring back its former version"):
+        with pytest.raises(CorruptSnapshot, match="is no digest of 32 bytes in hex; bring back its former version"):
             Pointer.from_json(Pointer(digest, 1, "2026-01-01T00:00:00+00:00").to_json())
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mcml_assets.domain.digest import DIGEST_ALGORITHMS
 from mcml_assets.domain.errors import ConfigurationError, ContractViolation, CorruptSnapshot, ModelRejected
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import Workload
@@ -94,6 +95,18 @@ def test_the_digest_is_the_snapshot_id_of_the_packages_manifest(written: ModelPa
     """Whoever commits the folder as a snapshot gets an id equal to the digest."""
     manifest = Manifest(package_files(written.folder), {}, 0, None, {"x": "y"}, "code", 3, "aws/eu-west-2", "now")
     assert package_digest(written.folder) == manifest.snapshot_id
+
+
+def test_a_package_is_known_by_its_digest_of_either_algorithm(written: ModelPackage, copy: Path) -> None:
+    """What a server was told to serve before the platform's algorithm changed, it serves after; neither id passes damage."""
+    identities = {algorithm: package_digest(written.folder, algorithm) for algorithm in DIGEST_ALGORITHMS}
+    assert len(set(identities.values())) == len(DIGEST_ALGORITHMS)
+    for identity in identities.values():
+        assert read_package(copy, digest=identity).description == written.description
+    (copy / "golden.json").write_text("{}")
+    for algorithm, identity in identities.items():
+        with pytest.raises(CorruptSnapshot, match=rf"should have digest {identity}, its files give .* by {algorithm}"):
+            read_package(copy, digest=identity)
 
 
 def test_one_flipped_bit_is_refused(written: ModelPackage, copy: Path) -> None:

@@ -1,19 +1,32 @@
 """Committing small snapshots in tests: the arguments that no test varies, and what must hold of a store at all times."""
 
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from mcml_assets.clouds.interfaces import ObjectStore
+from mcml_assets.domain.digest import DEFAULT_DIGEST, DigestAlgorithm, new_digest
 from mcml_assets.domain.snapshot import Manifest, SnapshotFile
 from mcml_assets.snapshots.store import Commit, SnapshotStore
 
 WORKLOAD = "retail"
 
 
-def snapshots(store: ObjectStore, asset: str = "landing") -> SnapshotStore:
-    return SnapshotStore(store, WORKLOAD, asset)
+def digest_of(content: bytes, algorithm: DigestAlgorithm = DEFAULT_DIGEST) -> str:
+    """The digest that names these bytes in a store."""
+    digest = new_digest(algorithm)
+    digest.update(content)
+    return digest.hexdigest()
+
+
+def blob(content: bytes, algorithm: DigestAlgorithm = DEFAULT_DIGEST) -> str:
+    """The key of these bytes in a store."""
+    digest = digest_of(content, algorithm)
+    return f"{WORKLOAD}/blobs/{algorithm}/{digest[:2]}/{digest}"
+
+
+def snapshots(store: ObjectStore, asset: str = "landing", digests: DigestAlgorithm = DEFAULT_DIGEST) -> SnapshotStore:
+    return SnapshotStore(store, WORKLOAD, asset, digests=digests)
 
 
 def commit(
@@ -25,7 +38,7 @@ def commit(
         if isinstance(content, SnapshotFile):
             files[path] = content
         else:
-            files[path] = folder / sha256(content).hexdigest()
+            files[path] = folder / digest_of(content)
             files[path].write_bytes(content)  # type: ignore[union-attr]
     facts: dict[str, Any] = {
         "tables_schema": {"t": {"c": "int64"}},

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Barrier
@@ -14,11 +13,12 @@ from hypothesis import strategies as st
 
 from mcml_assets.clouds.local.store import LocalStore
 from mcml_assets.clouds.memory.store import MemoryStore
+from mcml_assets.domain.digest import DEFAULT_DIGEST
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError, ObjectNotFound, PreconditionFailed, StaleEpoch
 from mcml_assets.domain.snapshot import SnapshotFile
 from mcml_assets.snapshots.store import Mismatch
 from mcml_assets_tests.clouds.faults import CountingStore, Crash, CrashingStore, RivalStore, WrappedStore, flipped
-from mcml_assets_tests.snapshots.committing import commit, current_contents, snapshots
+from mcml_assets_tests.snapshots.committing import blob, commit, current_contents, digest_of, snapshots
 
 FORMER = {"a": b"one", "b/c": b"two", "kept": b"kept"}
 NEXT = {"a": b"changed", "b/c": b"two", "new": b"new", "kept": b"kept"}
@@ -27,11 +27,6 @@ NEXT = {"a": b"changed", "b/c": b"two", "new": b"new", "kept": b"kept"}
 @pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore("aws/eu-west-2")
-
-
-def blob(content: bytes) -> str:
-    digest = sha256(content).hexdigest()
-    return f"retail/blobs/sha256/{digest[:2]}/{digest}"
 
 
 def test_a_commit_is_read_back(store: MemoryStore, tmp_path: Path):
@@ -93,7 +88,7 @@ def test_reusing_what_is_not_stored_is_refused(store: MemoryStore, tmp_path: Pat
     """A file to be reused whose blob is missing is refused with its path, as is a short one when all is verified."""
     target = snapshots(store)
     former = commit(target, FORMER, tmp_path).manifest
-    missing = SnapshotFile("x", 3, "0" * 64)
+    missing = SnapshotFile("x", 3, "0" * 64, DEFAULT_DIGEST)
     with pytest.raises(CorruptSnapshot, match=r"aws/eu-west-2: 'part-1' .*no whole blob 0000"):
         commit(target, {"part-1": missing}, tmp_path)
     store.put(blob(b"kept"), b"ke")
@@ -294,7 +289,7 @@ def test_damaged_files_are_never_handed_out(store: MemoryStore, tmp_path: Path, 
     manifest = commit(source, NEXT, tmp_path).manifest
     damage(store)
     expected = manifest.file("a").digest
-    with pytest.raises(CorruptSnapshot, match=rf"aws/eu-west-2: 'a' is .*; expected sha256 {expected}, 7 bytes, found "):
+    with pytest.raises(CorruptSnapshot, match=rf"aws/eu-west-2: 'a' is .*; expected blake3 {expected}, 7 bytes, found "):
         source.fetch(manifest, tmp_path / "fetched")
     assert not [path for path in (tmp_path / "fetched").rglob("*") if path.name in ("a",) or path.suffix == ".part"]
     (mismatch,) = source.verify(manifest)
@@ -312,7 +307,7 @@ def test_verify_names_every_bad_file(store: MemoryStore, tmp_path: Path):
     assert set(source.verify(manifest)) == {
         Mismatch("aws/eu-west-2", "kept", digests["kept"], None),
         Mismatch("aws/eu-west-2", "kept too", digests["kept"], None),
-        Mismatch("aws/eu-west-2", "new", digests["new"], sha256(b"nEw").hexdigest()),
+        Mismatch("aws/eu-west-2", "new", digests["new"], digest_of(b"nEw")),
     }
 
 
@@ -341,7 +336,7 @@ def test_unreadable_manifests_and_pointers_say_where(store: MemoryStore, tmp_pat
     remedy = "bring back its former version"
     with pytest.raises(CorruptSnapshot, match=rf"aws/eu-west-2: {key}: manifest is not readable JSON.*; {remedy}"):
         target.current()
-    outside = replace(two, files=(SnapshotFile("../../etc/passwd", 1, "0" * 64),))
+    outside = replace(two, files=(SnapshotFile("../../etc/passwd", 1, "0" * 64, DEFAULT_DIGEST),))
     store.put(key, outside.to_json())
     with pytest.raises(CorruptSnapshot, match=rf"aws/eu-west-2: {key}: .*'../../etc/passwd' is a path outside.*; {remedy}"):
         target.current()

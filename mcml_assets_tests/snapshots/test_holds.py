@@ -1,7 +1,6 @@
 """A snapshot on legal hold stays, whatever else would remove it, until it is released."""
 
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from mcml_assets.domain.retention import Retention
 from mcml_assets.snapshots.holds import holds, place_hold, release_hold
 from mcml_assets.snapshots.retention import collect
 from mcml_assets_tests.clouds.faults import RivalStore
-from mcml_assets_tests.snapshots.committing import WORKLOAD, commit, snapshots
+from mcml_assets_tests.snapshots.committing import WORKLOAD, blob, commit, digest_of, snapshots
 
 LATER = datetime.now(UTC) + timedelta(days=400)
 
@@ -32,7 +31,7 @@ def store(tmp_path: Path) -> MemoryStore:
 
 def oldest(store: MemoryStore) -> str:
     landing = snapshots(store)
-    digest = sha256(b"1").hexdigest()
+    digest = digest_of(b"1")
     return next(each for each in landing.stored_snapshots() if landing.manifest(each).files[0].digest == digest)
 
 
@@ -59,7 +58,7 @@ def test_a_hold_needs_a_whole_snapshot_and_a_reason(store: MemoryStore):
     for reason, who in (("", "legal"), ("case 17", " ")):
         with pytest.raises(ConfigurationError, match="needs a reason"):
             place_hold(landing, held, reason, who)
-    store.delete(landing.blobs.key(sha256(b"1").hexdigest()))
+    store.delete(blob(b"1"))
     with pytest.raises(CorruptSnapshot, match="cannot be held"):
         place_hold(landing, held, "case 17", "legal")
     with pytest.raises(ObjectNotFound, match="no hold"):

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.clouds.memory.store import MemoryStore
+from mcml_assets.domain.digest import DEFAULT_DIGEST, DIGEST_ALGORITHMS, DigestAlgorithm
 from mcml_assets.domain.errors import TransientError
 from mcml_assets.domain.retention import Retention
 from mcml_assets.snapshots import intents
@@ -58,6 +59,7 @@ class Lives(RuleBasedStateMachine):
         self.store, self.elsewhere = self.empty_store(), MemoryStore("gcp/europe-west2")
         self.held: list[tuple[str, str]] = []
         self.keep_last = 1
+        self.digests: DigestAlgorithm = DEFAULT_DIGEST
 
     def empty_store(self) -> ObjectStore:
         """The bucket in which all of it happens."""
@@ -74,10 +76,10 @@ class Lives(RuleBasedStateMachine):
             collect(self.store, WORKLOAD, Retention(self.keep_last, 0), grace=timedelta(0))
 
     def commit(self, store: object, asset: str, files: dict[str, bytes]) -> None:
-        commit(snapshots(store, asset), files, Path(self.folder.name), limits=ONE_AT_A_TIME)  # type: ignore[arg-type]
+        commit(snapshots(store, asset, self.digests), files, Path(self.folder.name), limits=ONE_AT_A_TIME)  # type: ignore[arg-type]
 
     def copy(self, store: object, files: dict[str, bytes]) -> None:
-        source = snapshots(self.elsewhere)
+        source = snapshots(self.elsewhere, digests=self.digests)
         manifest = commit(source, files, Path(self.folder.name)).manifest
         replicate(source, snapshots(store, "raw_data"), manifest, epoch=1, limits=ONE_AT_A_TIME)  # type: ignore[arg-type]
 
@@ -134,6 +136,10 @@ class Lives(RuleBasedStateMachine):
         with suppress(Crash, TransientError):
             collect(store, WORKLOAD, Retention(self.keep_last, 0), grace=timedelta(0))
         age_leases(self.store)  # or every later step would wait for its lease to lapse
+
+    @rule(digests=st.sampled_from(DIGEST_ALGORITHMS))
+    def another_digest_is_chosen(self, digests: DigestAlgorithm) -> None:
+        self.digests = digests
 
     @rule()
     def time_passes(self) -> None:

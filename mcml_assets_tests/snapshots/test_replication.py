@@ -1,6 +1,5 @@
 """A copy is verified as it passes, or the target keeps what it had."""
 
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from mcml_assets.domain.errors import CorruptSnapshot, LocationUnavailable, Prec
 from mcml_assets.snapshots.replication import ReplicationLimits, replicate
 from mcml_assets.snapshots.store import SnapshotStore
 from mcml_assets_tests.clouds.faults import CountingStore, Crash, CrashingStore, DamagingStore, RivalStore, flipped
-from mcml_assets_tests.snapshots.committing import commit, current_contents, snapshots
+from mcml_assets_tests.snapshots.committing import commit, current_contents, digest_of, snapshots
 
 FORMER = {"a": b"one", "kept": b"kept"}
 NEXT = {"a": b"changed", "b/c": b"two", "kept": b"kept", "kept too": b"kept"}
@@ -88,10 +87,10 @@ def test_a_flipped_bit_at_the_source_is_refused(source: SnapshotStore, standby: 
     """Damage at the source is found as the bytes pass: nothing of it is stored, and the former snapshot stays."""
     former, current = manifests(source)
     replicate(source, raw_data(standby), former, epoch=1)
-    key = source.blobs.key(current.file("a").digest)
+    key = source.blobs.key(current.file("a"))
     for damaged in (flipped(b"changed"), b"chang", b"changed!"):
         source._store.put(key, damaged)
-        with pytest.raises(CorruptSnapshot, match=rf"{PRIMARY}: 'a' is damaged; expected sha256 .* 7 bytes, found"):
+        with pytest.raises(CorruptSnapshot, match=rf"{PRIMARY}: 'a' is damaged; expected blake3 .* 7 bytes, found"):
             replicate(source, raw_data(standby), current, epoch=1)
         assert not raw_data(standby).blobs.holds(current.file("a"))
         assert current_contents(raw_data(standby)) == FORMER
@@ -101,7 +100,7 @@ def test_a_file_that_the_source_lost_is_refused(source: SnapshotStore, standby: 
     """A file that is missing at the source is named, and the target keeps its former snapshot."""
     former, current = manifests(source)
     replicate(source, raw_data(standby), former, epoch=1)
-    source._store.delete(source.blobs.key(current.file("a").digest))
+    source._store.delete(source.blobs.key(current.file("a")))
     with pytest.raises(CorruptSnapshot, match=rf"{PRIMARY}: 'a' is missing"):
         replicate(source, raw_data(standby), current, epoch=1)
     assert current_contents(raw_data(standby)) == FORMER
@@ -120,7 +119,7 @@ def test_damage_on_the_way_is_retried_once(source: SnapshotStore, standby: Objec
             replicate(bad_line, raw_data(standby), current, epoch=1, limits=ReplicationLimits(concurrency=1))
         assert raw_data(standby).current() is None
         for meta in standby.list("retail"):
-            assert meta.key.endswith(sha256(standby.get(meta.key)).hexdigest())
+            assert meta.key.endswith(digest_of(standby.get(meta.key)))
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["write lost", "answer lost"])

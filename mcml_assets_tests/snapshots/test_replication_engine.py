@@ -10,6 +10,7 @@ import pytest
 from mcml_assets.clouds.interfaces import ObjectMeta, ObjectStore
 from mcml_assets.clouds.local.store import LocalStore
 from mcml_assets.clouds.memory.store import MemoryStore
+from mcml_assets.domain.digest import DEFAULT_DIGEST
 from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.errors import CorruptSnapshot, LocationUnavailable
 from mcml_assets.domain.snapshot import SnapshotFile
@@ -71,13 +72,13 @@ def test_a_file_damaged_at_the_source_comes_from_another_location(tmp_path: Path
     buckets = [MemoryStore(PRIMARY), MemoryStore(THIRD), MemoryStore("aws/eu-west-1")]
     manifest, *_ = [commit(snapshots(each), {"a": b"first", "b": b"second"}, tmp_path).manifest for each in buckets]
     source, *others = (snapshots(bucket) for bucket in buckets)
-    buckets[0].put(source.blobs.key(manifest.file("a").digest), flipped(b"first"))
-    buckets[1].delete(source.blobs.key(manifest.file("a").digest))
+    buckets[0].put(source.blobs.key(manifest.file("a")), flipped(b"first"))
+    buckets[1].delete(source.blobs.key(manifest.file("a")))
     standby = MemoryStore(STANDBY)
     report = replicate(source, raw_data(standby), manifest, epoch=1, others=others)
     assert current_contents(raw_data(standby)) == {"a": b"first", "b": b"second"}
     assert (report.files, report.retried) == (2, 3)
-    buckets[2].put(source.blobs.key(manifest.file("a").digest), b"short")
+    buckets[2].put(source.blobs.key(manifest.file("a")), b"short")
     with pytest.raises(CorruptSnapshot, match=rf"'a' is damaged.*missing.*tried {PRIMARY}, {THIRD}, aws/eu-west-1"):
         replicate(source, raw_data(MemoryStore("azure/ukwest")), manifest, epoch=1, others=others)
 
@@ -86,7 +87,7 @@ def test_a_helper_that_is_down_is_passed_over(tmp_path: Path):
     """An outage of a location that is only asked for help is no error of the copy; one of the source is."""
     source, sound = MemoryStore(PRIMARY), MemoryStore("aws/eu-west-1")
     manifest, _ = (commit(snapshots(bucket), {"a": b"first"}, tmp_path).manifest for bucket in (source, sound))
-    source.put(snapshots(source).blobs.key(manifest.file("a").digest), b"xxxxx")
+    source.put(snapshots(source).blobs.key(manifest.file("a")), b"xxxxx")
     down = snapshots(LocalStore(THIRD, tmp_path / "missing"))
     standby = MemoryStore(STANDBY)
     replicate(snapshots(source), raw_data(standby), manifest, epoch=1, others=[down, snapshots(sound)])
@@ -163,9 +164,9 @@ def test_verifying_mends_what_the_target_holds(tmp_path: Path):
     manifest = commit(snapshots(source), MANY, tmp_path).manifest
     replicate(snapshots(source), raw_data(standby), manifest, epoch=1)
     blobs = raw_data(standby).blobs
-    standby.put(blobs.key(manifest.file("001").digest), flipped(MANY["001"]))
-    standby.put(blobs.key(manifest.file("002").digest), b"short")
-    standby.delete(blobs.key(manifest.file("003").digest))
+    standby.put(blobs.key(manifest.file("001")), flipped(MANY["001"]))
+    standby.put(blobs.key(manifest.file("002")), b"short")
+    standby.delete(blobs.key(manifest.file("003")))
     assert replicate(snapshots(source), raw_data(standby), manifest, epoch=1).requests == 1
     report = replicate(snapshots(source), raw_data(standby), manifest, epoch=1, verify=True)
     assert report.files == 3
@@ -194,7 +195,7 @@ def test_memory_is_shared_out():
             with lock:
                 held -= min(2 * file.size, 10 * MIB)
 
-    files = [SnapshotFile(str(number), (number % 7) * MIB, "0" * 64) for number in range(200)]
+    files = [SnapshotFile(str(number), (number % 7) * MIB, "0" * 64, DEFAULT_DIGEST) for number in range(200)]
     run_all(transfer, files, concurrency=16)
     assert (0 < most <= 10 * MIB, held) == (True, 0)
 

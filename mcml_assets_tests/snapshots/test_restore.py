@@ -52,7 +52,7 @@ def test_a_dry_run_reads_everything_and_writes_nothing(bucket: MemoryStore, firs
     counting = CountingStore(bucket)
     assert not go_back(snapshots(counting), first, dry_run=True)
     assert counting.written == []
-    bucket.put(snapshots(bucket).blobs.key(snapshots(bucket).manifest(first).file("a").digest), b"xxx")
+    bucket.put(snapshots(bucket).blobs.key(snapshots(bucket).manifest(first).file("a")), b"xxx")
     with pytest.raises(CorruptSnapshot):
         go_back(snapshots(counting), first, dry_run=True)
 
@@ -61,7 +61,7 @@ def test_a_dry_run_reads_everything_and_writes_nothing(bucket: MemoryStore, firs
 def test_a_snapshot_that_is_not_whole_is_refused(bucket: MemoryStore, first: str, damage: str):
     """A damaged or missing file is named, with what can be done, and what is current stays so."""
     store = snapshots(bucket)
-    key = store.blobs.key(store.manifest(first).file("a").digest)
+    key = store.blobs.key(store.manifest(first).file("a"))
     bucket.put(key, flipped(b"one")) if damage == "flipped" else bucket.delete(key)
     with pytest.raises(
         CorruptSnapshot, match=rf"aws/eu-west-2: snapshot {first[:12]} is not whole.*a in aws/eu-west-2.*choose"
@@ -75,7 +75,7 @@ def test_what_was_undone_can_be_taken_again_whole(bucket: MemoryStore, first: st
     store = snapshots(bucket)
     second = store.current()
     assert second is not None
-    bucket.delete(store.blobs.key(second.file("a").digest))
+    bucket.delete(store.blobs.key(second.file("a")))
     assert go_back(store, first)
     again = commit(store, SECOND, tmp_path, epoch=2)
     assert (again.written_files, again.reused_files) == (1, 1)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from mcml_assets.snapshots.intents import WorkloadActivity
 from mcml_assets.snapshots.replication import replicate
 from mcml_assets.snapshots.retention import Collected, collect
 from mcml_assets_tests.clouds.faults import Crash, CrashingStore, RivalStore
-from mcml_assets_tests.snapshots.committing import WORKLOAD, commit, current_contents, snapshots
+from mcml_assets_tests.snapshots.committing import WORKLOAD, blob, commit, current_contents, digest_of, snapshots
 
 SHORT = Retention(keep_last=1, keep_days=0)
 NONE = timedelta(0)
@@ -43,7 +42,7 @@ def blob_keys(store: ObjectStore) -> set[str]:
 
 
 def digests(*contents: bytes) -> set[str]:
-    return {sha256(content).hexdigest() for content in contents}
+    return {digest_of(content) for content in contents}
 
 
 def test_what_is_superseded_goes_and_what_is_shared_stays(store: ObjectStore, tmp_path: Path):
@@ -126,7 +125,7 @@ def age_leases(store: ObjectStore) -> None:
             store.put(meta.key, json.dumps(lease).encode())
 
 
-@pytest.mark.parametrize("suffix", [sha256(b"new").hexdigest(), "manifests", "current.json"])
+@pytest.mark.parametrize("suffix", [digest_of(b"new"), "manifests", "current.json"])
 def test_a_collection_in_the_middle_of_a_commit(store: ObjectStore, tmp_path: Path, suffix: str):
     """Whenever it runs, old blobs that a commit found, and will name, stay."""
     commit(snapshots(store, "other"), {"a": b"found"}, tmp_path)
@@ -175,7 +174,7 @@ def test_a_writer_waits_for_a_collection(store: ObjectStore, tmp_path: Path, mon
         polls.append(seconds)
         if len(polls) == 3:
             # The collection, which did not see this writer's intent, removes what it was about to find.
-            store.delete(f"retail/blobs/sha256/{sha256(b'found').hexdigest()[:2]}/{sha256(b'found').hexdigest()}")
+            store.delete(blob(b"found"))
             marker.__exit__(None, None, None)
 
     monkeypatch.setattr(intents, "sleep", passing)
@@ -208,7 +207,7 @@ def test_a_writer_taken_for_dead_starts_again(store: ObjectStore, tmp_path: Path
         age_leases(store)
         sweep(store)
 
-    raced = RivalStore(store, sha256(b"2").hexdigest(), sleep_too_long)
+    raced = RivalStore(store, digest_of(b"2"), sleep_too_long)
     with pytest.raises(PreconditionFailed):
         commit(snapshots(raced), {"a": b"2"}, tmp_path)
     assert current_contents(landing) == {"a": b"1"}

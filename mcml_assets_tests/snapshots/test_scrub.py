@@ -1,7 +1,6 @@
 """All that is stored is read again within a number of days, and what decayed is found and laid at the right door."""
 
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from mcml_assets.domain.errors import LocationUnavailable
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.snapshots.scrub import SHELVES, ScrubReport, due_shelves, scrub
 from mcml_assets_tests.clouds.faults import flipped
-from mcml_assets_tests.snapshots.committing import WORKLOAD, commit, snapshots
+from mcml_assets_tests.snapshots.committing import WORKLOAD, blob, commit, digest_of, snapshots
 
 NOW = datetime(2026, 1, 1, 2, 17, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -54,14 +53,9 @@ def scrubbed(buckets: list[MemoryStore], now: datetime = NOW, days: int = 1) -> 
     return scrub(first, WORKLOAD, [current(first)], others, days=days, now=now)
 
 
-def key(content: bytes) -> str:
-    digest = sha256(content).hexdigest()
-    return f"retail/blobs/sha256/{digest[:2]}/{digest}"
-
-
 def test_all_is_read_within_the_days(buckets: list[MemoryStore]):
     """Seven daily scrubs read every blob, hardly any twice, and a decayed one is found on one of the days."""
-    buckets[0].put(key(FILES["007"]), flipped(FILES["007"]))
+    buckets[0].put(blob(FILES["007"]), flipped(FILES["007"]))
     reports = [scrubbed(buckets, NOW + day * DAY, days=7) for day in range(7)]
     assert len(FILES) <= sum(report.blobs for report in reports) <= 1.1 * len(FILES)
     assert all(report.blobs < len(FILES) / 3 for report in reports)
@@ -70,21 +64,21 @@ def test_all_is_read_within_the_days(buckets: list[MemoryStore]):
 
 def test_the_corrupt_location_is_named(buckets: list[MemoryStore]):
     """With one damaged copy the vote names its location, and the sound ones; a second damaged one is named as well."""
-    buckets[0].put(key(FILES["007"]), flipped(FILES["007"]))
+    buckets[0].put(blob(FILES["007"]), flipped(FILES["007"]))
     (finding,) = scrubbed(buckets).findings
-    assert finding.digest == sha256(FILES["007"]).hexdigest()
-    assert finding.found == sha256(flipped(FILES["007"])).hexdigest()
+    assert finding.digest == digest_of(FILES["007"])
+    assert finding.found == digest_of(flipped(FILES["007"]))
     assert (finding.verdict.corrupt, finding.verdict.sound) == ((HERE,), (THIRD, SECOND))
     assert "sound in azure/uksouth, gcp/europe-west2; corrupt in aws/eu-west-2" in str(finding)
     for store in buckets[1:]:
-        store.put(key(FILES["007"]), flipped(FILES["007"]))
+        store.put(blob(FILES["007"]), flipped(FILES["007"]))
     (finding,) = scrubbed(buckets).findings
     assert (len(finding.verdict.corrupt), finding.verdict.sound, finding.verdict.confirmed) == (3, (), False)
 
 
 def test_what_is_missing_is_found(buckets: list[MemoryStore]):
     """A file of the current snapshot that is gone is reported; an old one that a collection removed is not missed."""
-    buckets[0].delete(key(FILES["003"]))
+    buckets[0].delete(blob(FILES["003"]))
     (finding,) = scrubbed(buckets).findings
     assert (finding.found, finding.verdict.corrupt, len(finding.verdict.sound)) == (None, (), 2)
     assert "is missing; sound in" in str(finding)
@@ -92,7 +86,7 @@ def test_what_is_missing_is_found(buckets: list[MemoryStore]):
 
 def test_a_location_that_is_down_has_no_voice(buckets: list[MemoryStore], tmp_path: Path):
     """The vote goes on without a location that does not answer; one that is down itself is not scrubbed at all."""
-    buckets[0].put(key(FILES["007"]), flipped(FILES["007"]))
+    buckets[0].put(blob(FILES["007"]), flipped(FILES["007"]))
     down = LocalStore(THIRD, tmp_path / "missing")
     (finding,) = scrub(buckets[0], WORKLOAD, [], [buckets[1], down], days=1, now=NOW).findings
     assert (finding.verdict.corrupt, finding.verdict.sound) == ((HERE,), (SECOND,))

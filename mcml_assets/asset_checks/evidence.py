@@ -116,7 +116,8 @@ def _find(instance: dg.DagsterInstance, required: Required) -> Found:
     running = False
     for record in records:
         evaluation = record.evaluation
-        if evaluation is None:
+        # Of a check that is planned, or whose run ended before it came to it, this is another class, or nothing.
+        if not isinstance(evaluation, dg.AssetCheckEvaluation):
             running = running or _is_running(instance, record.run_id)
         elif _about(instance, required, evaluation):
             return Found(required, "passed" if evaluation.passed else "failed", record.run_id)

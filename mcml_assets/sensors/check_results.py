@@ -85,7 +85,8 @@ def _failed(instance: dg.DagsterInstance, key: dg.AssetCheckKey, partition: str,
     level, metadata = "ERROR", {}
     for record in history:
         evaluation = record.evaluation if record.run_id == run_id else None
-        if evaluation is not None and evaluation.partition == partition:
+        # Of a check that is only planned this is another class.
+        if isinstance(evaluation, dg.AssetCheckEvaluation) and evaluation.partition == partition:
             level = evaluation.severity.value
             metadata = {name: value.value for name, value in evaluation.metadata.items()}
             break

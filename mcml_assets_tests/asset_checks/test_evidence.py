@@ -1,10 +1,13 @@
 """What `evidence` promises: nothing counts as checked that was not, about this very snapshot."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
+from mcml_assets.clouds.fault_plan import clear_all_faults, set_fault
+from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets_tests.assets.conftest import Bench, bench, failure_of
 
 __all__ = ["bench"]
@@ -64,6 +67,16 @@ def test_evidence_is_complete_or_says_what_is_missing(credit: Bench) -> None:
     assert evidence(credit, PRIMARY)[0], "the newest result about the snapshot counts"
     report(credit, "model", "integrity", passed=False, snapshot="f" * 12)
     assert evidence(credit, PRIMARY)[0], "a result about another snapshot says nothing of this one"
+
+    # A run that did not get as far as its checks, or has not yet, leaves the former results as they are.
+    now = datetime.now(UTC)
+    set_fault(Fault(PRIMARY, FaultKind.OUTAGE, now, now + timedelta(hours=1)), credit.stores.topology, credit.settings)
+    assert not credit.run(PRIMARY, "model").success
+    clear_all_faults(credit.settings)
+    key = dg.AssetCheckKey(credit.key("model"), "integrity")
+    newest, *_ = credit.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    assert newest.status.value == "PLANNED"
+    assert evidence(credit, PRIMARY)[0]
 
     # The next landing's raw data arrives, and nobody has checked it.
     assert credit.run("US", "landing").success

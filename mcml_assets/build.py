@@ -21,6 +21,7 @@ from mcml_assets.asset_checks.online_parity import build_online_parity
 from mcml_assets.asset_checks.parity import build_model_parity, build_raw_data_parity
 from mcml_assets.asset_checks.replication_lag import ORIGINS, build_replication_lag
 from mcml_assets.asset_checks.user_checks import build_user_checks
+from mcml_assets.assets.drill_result import build_drill_result
 from mcml_assets.assets.endpoint import build_endpoint
 from mcml_assets.assets.feature_snapshot import build_feature_snapshot
 from mcml_assets.assets.landing import build_landing
@@ -144,7 +145,9 @@ def build_workload(workload: Workload) -> dg.Definitions:
         build_route_health(workload),
     ]
     evidence = build_evidence(workload, [*assets, *checks])
-    return dg.Definitions(assets=[*build_sources(workload), *assets], asset_checks=[*checks, evidence])
+    return dg.Definitions(
+        assets=[*build_sources(workload), *assets, build_drill_result(workload)], asset_checks=[*checks, evidence]
+    )
 
 
 def _automation_sensors() -> list[dg.AutomationConditionSensorDefinition]:

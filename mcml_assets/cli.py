@@ -19,6 +19,7 @@ from mcml_assets.contract_commands import contract_app
 from mcml_assets.doctor_command import doctor
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.workload import Workload, workload_named
+from mcml_assets.drill_commands import drill_app
 from mcml_assets.edge_commands import edge_app
 from mcml_assets.failover_commands import evacuate, failback, failover, whatif
 from mcml_assets.fault_commands import fault_app
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.add_typer(caller_app, name="caller")
 app.add_typer(contract_app, name="contract")
+app.add_typer(drill_app, name="drill")
 app.add_typer(edge_app, name="edge")
 app.add_typer(fault_app, name="fault")
 app.add_typer(hold_app, name="hold")

@@ -22,7 +22,7 @@ HEAVY = [
     "azure", "boto3", "duckdb", "feast", "google.cloud", "kserve", "matplotlib", "mlflow", "numpy", "obstore",
     "pandas", "pandera", "pyarrow", "sklearn",
 ]  # fmt: skip
-NOUNS = ["endpoint", "feature_snapshot", "landing", "model", "raw_data", "traffic_route", "training_run"]
+NOUNS = ["drill_result", "endpoint", "feature_snapshot", "landing", "model", "raw_data", "traffic_route", "training_run"]
 
 
 @pytest.fixture(scope="module")

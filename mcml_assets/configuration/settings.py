@@ -107,6 +107,11 @@ class Settings(BaseSettings):
         """The plan of faults of the running platform; absent while nothing was ever set."""
         return self.home / "faults.json"
 
+    @property
+    def drills_folder(self) -> Path:
+        """The results of drills, and their reports."""
+        return self.home / "drills"
+
     def location_folder(self, location: str) -> Path:
         """Working files of one location: its Feast repositories and downloaded packages."""
         return self.home / "locations" / location

@@ -1,0 +1,202 @@
+"""What a drill measured, and the verdict on it: pure, and the same for a rehearsal and for a real outage.
+
+Times are seconds since the epoch (UTC) and come from events: the register's entries, Dagster's runs and materializations,
+and answers that callers got. A moment that no event tells is None, and an objective that needs it is missed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import ceil, floor
+
+from mcml_assets.domain.scenario import Objectives
+
+
+class Verdict(StrEnum):
+    """How a drill ended."""
+
+    MET = "met"
+    MISSED = "missed"
+    REFUSED = "refused"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The moments of one outage of one jurisdiction.
+
+    `fault` it began; `decided` the register changed; `first_run` the new acting location's first run began; `published` a
+    snapshot was committed there; `served` the first answer under the new epoch came; `mended` the fault was over; and
+    `returned` the primary acted again, with everything caught up.
+    """
+
+    fault: float
+    decided: float | None = None
+    first_run: float | None = None
+    published: float | None = None
+    served: float | None = None
+    mended: float | None = None
+    returned: float | None = None
+
+    def seconds(self, moment: str) -> float | None:
+        """Seconds from the fault to a moment; None where no event tells it."""
+        at: float | None = getattr(self, moment)
+        return None if at is None else at - self.fault
+
+
+STAGES = ("decided", "first_run", "published", "served", "mended", "returned")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request of the load.
+
+    `due` is when it was to begin (seconds since the epoch, UTC), `seconds` how long after that its answer came, `status` 0
+    for none, `location` who answered and `epoch` the route's; the last two are empty and None without an answer.
+    """
+
+    due: float
+    seconds: float
+    status: int
+    location: str = ""
+    epoch: int | None = None
+
+    @property
+    def failed(self) -> bool:
+        """No answer, or one that the platform is to blame for."""
+        return self.status == 0 or self.status >= 500
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What became of the load: counts, and latencies in milliseconds."""
+
+    sent: int
+    failed: int
+    p50: float
+    p99: float
+    slowest: float
+    answered_by: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def of(cls, asked: Sequence[Asked]) -> "Requests":
+        """Count them; percentiles by nearest rank."""
+        times = sorted(1000 * one.seconds for one in asked)
+        by: dict[str, int] = {}
+        for one in asked:
+            if one.location:
+                by[one.location] = by.get(one.location, 0) + 1
+        return cls(
+            sent=len(asked),
+            failed=sum(one.failed for one in asked),
+            p50=_rank(times, 0.50),
+            p99=_rank(times, 0.99),
+            slowest=times[-1] if times else 0.0,
+            answered_by=tuple(sorted(by.items())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What callers met within one second: `at` whole seconds from the fault (negative before it), how many requests were
+    due, how many of them failed, and the slowest answer in milliseconds.
+    """
+
+    at: int
+    sent: int
+    failed: int
+    slowest: float
+
+
+def by_second(asked: Sequence[Asked], fault: float) -> tuple[Second, ...]:
+    """The load second by second, in order; a second without requests is left out."""
+    seconds: dict[int, list[Asked]] = {}
+    for one in asked:
+        seconds.setdefault(floor(one.due - fault), []).append(one)
+    return tuple(
+        Second(at, len(ones), sum(one.failed for one in ones), max(1000 * one.seconds for one in ones))
+        for at, ones in sorted(seconds.items())
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that a drill measured: who acted before and afterwards, when what happened, what was left behind, the requests.
+
+    `loss_seconds` is the age of the newest data that the new acting location lacked when it took over, 0 for none, None
+    when no decision told it. `requests` are those due from the fault on, `load` has those before it too.
+    """
+
+    acting_before: str
+    acting_after: str
+    timeline: Timeline
+    requests: Requests
+    loss_seconds: float | None
+    load: tuple[Second, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One objective: what it asks, what was measured, whether it is met."""
+
+    objective: str
+    measured: str
+    met: bool
+
+
+def judge(objectives: Objectives, measured: Measured, rto_seconds: float, rpo_seconds: float) -> tuple[Judged, ...]:
+    """Each objective against what was measured; what no event tells is missed, never met for lack of information.
+
+    The recovery time is from the fault to the first answer under the new epoch, or to the last failed request's end where
+    nothing moves: `Requests` says that by its count. RTO and RPO are the workload's, in seconds.
+    """
+    requests, timeline = measured.requests, measured.timeline
+    found = [
+        Judged(
+            f"at most {objectives.failed_requests} requests fail",
+            f"{requests.failed} of {requests.sent}",
+            requests.sent > 0 and requests.failed <= objectives.failed_requests,
+        )
+    ]
+    if objectives.slowest_milliseconds is not None:
+        found.append(
+            Judged(
+                f"no answer takes more than {objectives.slowest_milliseconds:g} ms",
+                f"{requests.slowest:.0f} ms",
+                requests.sent > 0 and requests.slowest <= objectives.slowest_milliseconds,
+            )
+        )
+    moved = timeline.decided is not None
+    found.append(
+        Judged(
+            "the work moves" if objectives.moves else "nothing moves",
+            f"to {measured.acting_after}" if moved else "it stayed",
+            moved is objectives.moves,
+        )
+    )
+    if objectives.moves:
+        bound = objectives.recovery_seconds if objectives.recovery_seconds is not None else rto_seconds
+        found.append(_bounded(f"served by the new acting location within {bound:g} s (RTO)", timeline.seconds("served"), bound))
+        allowed = objectives.loss_seconds if objectives.loss_seconds is not None else rpo_seconds
+        found.append(_bounded(f"at most {allowed:g} s of data are left behind (RPO)", measured.loss_seconds, allowed))
+    if objectives.returns:
+        returned = timeline.seconds("returned")
+        found.append(
+            Judged("the primary acts again", "no" if returned is None else f"after {returned:.0f} s", returned is not None)
+        )
+    return tuple(found)
+
+
+def verdict(judged: Sequence[Judged]) -> Verdict:
+    """Met only when something was judged, and all of it is met."""
+    return Verdict.MET if judged and all(one.met for one in judged) else Verdict.MISSED
+
+
+def _bounded(objective: str, seconds: float | None, bound: float) -> Judged:
+    return Judged(
+        objective, "no event tells" if seconds is None else f"{seconds:.1f} s", seconds is not None and seconds <= bound
+    )
+
+
+def _rank(times: Sequence[float], share: float) -> float:
+    return times[max(0, ceil(share * len(times)) - 1)] if times else 0.0

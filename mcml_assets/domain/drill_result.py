@@ -1,0 +1,75 @@
+"""The result of a drill as a document: everything that was expected, done, measured and decided. Stable, and plain JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mcml_assets.domain.drill import STAGES, Judged, Measured, Verdict
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One line of the timeline: when (seconds since the epoch), and what happened."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrillResult:
+    """One drill of one scenario for one workload in one jurisdiction.
+
+    `reasons` say why it was refused, aborted, or missed; `injected` are the faults as they were brought about, `decisions`
+    and `publications` what Dagster recorded, `measured` None where the drill was refused.
+    """
+
+    id: str
+    scenario: str
+    title: str
+    hypothesis: str
+    workload: str
+    jurisdiction: str
+    profile: str
+    who: str
+    began: float
+    ended: float
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    injected: tuple[Told, ...] = ()
+    decisions: tuple[Told, ...] = ()
+    publications: tuple[Told, ...] = ()
+    measured: Measured | None = None
+    judged: tuple[Judged, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `mcml drill run --json` prints; its schema is `drills/result.schema.json`."""
+        measured = self.measured
+        document = asdict(self)
+        document["format"] = FORMAT
+        document["verdict"] = self.verdict.value
+        document["measured"] = None
+        if measured is not None:
+            document["measured"] = {
+                "acting_before": measured.acting_before,
+                "acting_after": measured.acting_after,
+                "seconds_from_fault": {stage: _rounded(measured.timeline.seconds(stage)) for stage in STAGES},
+                "recovery_seconds": _rounded(measured.timeline.seconds("served")),
+                "loss_seconds": _rounded(measured.loss_seconds),
+                "requests": {
+                    **asdict(measured.requests),
+                    "answered_by": dict(measured.requests.answered_by),
+                },
+                "load": [asdict(second) for second in measured.load],
+            }
+        return document
+
+
+def told(events: Sequence[tuple[float, str]]) -> tuple[Told, ...]:
+    """Lines of a timeline, in their order."""
+    return tuple(Told(at, text) for at, text in sorted(events))
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 2)

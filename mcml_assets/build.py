@@ -27,6 +27,7 @@ from mcml_assets.assets.feature_snapshot import build_feature_snapshot
 from mcml_assets.assets.landing import build_landing
 from mcml_assets.assets.model import build_model
 from mcml_assets.assets.raw_data import build_raw_data
+from mcml_assets.assets.resilience_scorecard import build_resilience_scorecard
 from mcml_assets.assets.source import build_sources
 from mcml_assets.assets.traffic_route import build_traffic_route
 from mcml_assets.assets.training_run import build_training_run
@@ -146,7 +147,8 @@ def build_workload(workload: Workload) -> dg.Definitions:
     ]
     evidence = build_evidence(workload, [*assets, *checks])
     return dg.Definitions(
-        assets=[*build_sources(workload), *assets, build_drill_result(workload)], asset_checks=[*checks, evidence]
+        assets=[*build_sources(workload), *assets, build_drill_result(workload), build_resilience_scorecard(workload)],
+        asset_checks=[*checks, evidence],
     )
 
 

@@ -117,7 +117,10 @@ def injection_problem(injection: Injection) -> tuple[str, str] | None:
     if not 0 < injection.probability <= 1:
         return "probability", f"it is {injection.probability:g}; it is more than 0 and at most 1"
     if (injection.target == Target.PLATFORM) is not (injection.kind is ProcessFault.ORCHESTRATOR_FROZEN):
-        return "target", f"{Target.PLATFORM.value!r} is struck by {ProcessFault.ORCHESTRATOR_FROZEN.value!r}, and by nothing else"
+        return (
+            "target",
+            f"{Target.PLATFORM.value!r} is struck by {ProcessFault.ORCHESTRATOR_FROZEN.value!r}, and by nothing else",
+        )
     if isinstance(injection.kind, ProcessFault):
         if injection.parameters:
             return "parameters", f"{injection.kind} takes none"

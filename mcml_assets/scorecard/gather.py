@@ -1,0 +1,172 @@
+"""From Dagster's events to the evidence of a scorecard: which questions it asks, with which weights, and who answers.
+
+What evidence is worth is `domain/scorecard.py`'s business. Nothing is counted here that is not an event of the instance.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from mcml_assets.configuration.scenario_files import load_scenario, scenario_files
+from mcml_assets.declaration import asset_key
+from mcml_assets.domain.drill import Verdict
+from mcml_assets.domain.scenario import Scenario
+from mcml_assets.domain.scorecard import Component, Evidence, Scorecard, newest
+from mcml_assets.domain.workload import Workload
+
+CHECKED = {
+    "replication_lag": (("replication_lag", ("raw_data", "feature_snapshot", "model")),),
+    "parity": (("parity", ("raw_data", "feature_snapshot", "model", "endpoint")),),
+    "integrity": (("integrity", ("raw_data", "feature_snapshot", "model")),),
+    "compliance": (("contract", ("raw_data", "feature_snapshot")), ("evidence", ("endpoint",))),
+}
+"""The components that checks answer: the check, and the assets it is about, in every location."""
+QUESTIONS = {
+    "replication_lag": "Is every location's copy within the RPO?",
+    "parity": "Do all locations agree?",
+    "integrity": "Are the stored bytes what they should be?",
+    "compliance": "Did the contract hold, and did every check run about what is served?",
+    "failover": "Did the work move as it should, when a drill took the acting location away?",
+    "recovery_time": "Was it served again within the RTO?",
+    "requests": "Was every request answered meanwhile?",
+    "coverage": "Was every scenario rehearsed in every jurisdiction?",
+    "canary_training": "Did the standbys train a model that agrees?",
+}
+WEIGHTS = {
+    "failover": 20.0,
+    "recovery_time": 20.0,
+    "requests": 15.0,
+    "coverage": 15.0,
+    "parity": 8.0,
+    "integrity": 8.0,
+    "replication_lag": 5.0,
+    "compliance": 5.0,
+    "canary_training": 4.0,
+}
+"""Points of each component, 100 in all. What a drill proves weighs most: a recovery time that was never measured is a guess."""
+RESULTS = 500
+PER_PARTITION = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A drill as its event tells it."""
+
+    event: str
+    at: float
+    scenario: str
+    jurisdiction: str
+    verdict: str
+    recovery_seconds: float | None
+    failed_requests: int | None
+
+    def evidence(self, value: float, text: str) -> Evidence:
+        """It, as evidence for something."""
+        return Evidence(self.event, self.at, value, text)
+
+
+def gather(workload: Workload, instance: dg.DagsterInstance, now: float) -> Scorecard:
+    """The scorecard of a workload from what the instance recorded; `now` is in seconds since the epoch (UTC)."""
+    scenarios = [load_scenario(path) for path in scenario_files().values()]
+    rehearsed = list(_rehearsed(workload, instance))
+    components = [
+        *(_checked(workload, instance, name) for name in CHECKED),
+        *_proved_by_drills(workload, scenarios, rehearsed),
+        Component(
+            "canary_training", QUESTIONS["canary_training"], WEIGHTS["canary_training"],
+            tuple(placed.key for placement in workload.placements for placed in placement.standbys), {},
+        ),
+    ]  # fmt: skip
+    ordered = sorted(components, key=lambda component: list(WEIGHTS).index(component.name))
+    return Scorecard(workload.name, now, tuple(ordered))
+
+
+def _checked(workload: Workload, instance: dg.DagsterInstance, name: str) -> Component:
+    """One component from the latest result of each check in each location."""
+    locations = [placed.key for placed in workload.locations]
+    found: list[tuple[str, Evidence]] = []
+    subjects: list[str] = []
+    for check, nouns in CHECKED[name]:
+        for noun in nouns:
+            subjects += [f"{check} of {noun} in {location}" for location in locations]
+            key = dg.AssetCheckKey(asset_key(workload, noun), check)
+            history = instance.event_log_storage.get_asset_check_execution_history(key, limit=PER_PARTITION * len(locations))
+            for record in history:
+                evaluation = record.event.asset_check_evaluation if record.event is not None else None
+                if evaluation is None or evaluation.partition not in locations:
+                    continue
+                said = "passed" if evaluation.passed else "failed"
+                subject = f"{check} of {noun} in {evaluation.partition}"
+                event = f"check result {record.id} of run {record.run_id[:8] or 'none'}"
+                found.append((subject, Evidence(event, record.create_timestamp, float(evaluation.passed), said)))
+    return Component(name, QUESTIONS[name], WEIGHTS[name], tuple(subjects), newest(found))
+
+
+def _proved_by_drills(workload: Workload, scenarios: Sequence[Scenario], rehearsed: Sequence[Rehearsed]) -> Iterator[Component]:
+    moving = {scenario.name for scenario in scenarios if scenario.objectives.moves}
+    where = workload.jurisdictions
+    moved = [one for one in rehearsed if one.scenario in moving]
+    yield _of_drills(
+        "failover", where,
+        [(one.jurisdiction, one.evidence(float(one.recovery_seconds is not None), _told(one))) for one in moved],
+    )  # fmt: skip
+    yield _of_drills(
+        "recovery_time", where,
+        [
+            (one.jurisdiction, one.evidence(_within(one.recovery_seconds, workload.rto_seconds), _recovery(one, workload)))
+            for one in moved
+        ],
+    )  # fmt: skip
+    yield _of_drills(
+        "requests", where,
+        [
+            (one.jurisdiction, one.evidence(float(one.failed_requests == 0), f"{one.failed_requests} failed in {one.scenario}"))
+            for one in rehearsed
+            if one.failed_requests is not None
+        ],
+    )  # fmt: skip
+    cells = tuple(f"{scenario.name} in {jurisdiction}" for scenario in scenarios for jurisdiction in where)
+    yield _of_drills(
+        "coverage", cells,
+        [
+            (f"{one.scenario} in {one.jurisdiction}", one.evidence(float(one.verdict == Verdict.MET), _told(one)))
+            for one in rehearsed
+        ],
+    )  # fmt: skip
+
+
+def _of_drills(name: str, subjects: tuple[str, ...], found: Sequence[tuple[str, Evidence]]) -> Component:
+    return Component(name, QUESTIONS[name], WEIGHTS[name], subjects, newest(found))
+
+
+def _rehearsed(workload: Workload, instance: dg.DagsterInstance) -> Iterator[Rehearsed]:
+    records = instance.fetch_materializations(asset_key(workload, "drill_result"), limit=RESULTS).records
+    for record in records:
+        materialization = record.asset_materialization
+        if materialization is None or record.partition_key is None:
+            continue
+        said = {name: value.value for name, value in materialization.metadata.items()}
+        recovery, failed = said.get("recovery_seconds"), said.get("failed_requests")
+        yield Rehearsed(
+            event=f"materialization {record.storage_id}, drill {said.get('drill')}",
+            at=record.timestamp,
+            scenario=record.partition_key,
+            jurisdiction=str(said.get("jurisdiction")),
+            verdict=str(said.get("verdict")),
+            recovery_seconds=float(recovery) if isinstance(recovery, int | float) else None,
+            failed_requests=failed if isinstance(failed, int) else None,
+        )
+
+
+def _within(seconds: float | None, bound: float) -> float:
+    return float(seconds is not None and seconds <= bound)
+
+
+def _told(one: Rehearsed) -> str:
+    return f"{one.scenario}: objectives {one.verdict}"
+
+
+def _recovery(one: Rehearsed, workload: Workload) -> str:
+    measured = "not served again" if one.recovery_seconds is None else f"{one.recovery_seconds:.1f} s"
+    return f"{one.scenario}: {measured}, RTO {workload.rto_seconds:g} s"

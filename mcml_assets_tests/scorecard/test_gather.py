@@ -1,0 +1,126 @@
+"""What the scorecard of an instance promises: every point names its event, and nothing else raises it."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import jsonschema
+import pytest
+
+from mcml_assets.configuration.settings import DEFS, Settings
+from mcml_assets.configuration.topology import load_topology
+from mcml_assets.configuration.workload import load_workload
+from mcml_assets.declaration import asset_key
+from mcml_assets.domain.scorecard import DAY
+from mcml_assets.scorecard.gather import WEIGHTS, gather
+from mcml_assets.scorecard.page import TEMPLATE
+from mcml_assets.scorecard.publish import publish
+
+WORKLOAD = load_workload(DEFS / "online_retail" / "defs.yaml", load_topology(Settings().topology_file))
+SCHEMA = json.loads(TEMPLATE.with_name("scorecard.schema.json").read_text())
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def drilled(
+    instance: dg.DagsterInstance, verdict: str, jurisdiction: str = "UK", scenario: str = "region_outage", **said: float
+) -> None:
+    metadata = {"verdict": verdict, "jurisdiction": jurisdiction, "drill": "20260921T120000-ab12", **said}
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(asset_key(WORKLOAD, "drill_result"), partition=scenario, metadata=metadata)
+    )
+
+
+def checked(instance: dg.DagsterInstance, check: str, noun: str, location: str, *, passed: bool) -> None:
+    """Report a result from a run of its own, as jobs do."""
+
+    @dg.op
+    def report() -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+        yield dg.AssetCheckEvaluation(
+            asset_key=asset_key(WORKLOAD, noun), check_name=check, passed=passed, metadata={}, partition=location
+        )
+        yield dg.Output(None)
+
+    @dg.job
+    def reporting() -> None:
+        report()
+
+    assert reporting.execute_in_process(instance=instance).success
+
+
+def points(instance: dg.DagsterInstance, component: str, now: float | None = None) -> float:
+    card = gather(WORKLOAD, instance, now or time.time())
+    return next(card.points(part) for part in card.components if part.name == component)
+
+
+def test_an_instance_without_events_proves_nothing(instance: dg.DagsterInstance) -> None:
+    """A platform that never rehearsed and never checked anything has no point."""
+    card = gather(WORKLOAD, instance, time.time())
+    assert card.score == 0
+    assert sum(part.weight for part in card.components) == sum(WEIGHTS.values()) == 100
+    assert all(part.missing() == part.subjects for part in card.components)
+
+
+def test_a_check_counts_in_its_location_by_its_latest_result(instance: dg.DagsterInstance) -> None:
+    """One of eighteen copies proved sound is an eighteenth, and a later failure takes it back."""
+    copies = 3 * len(WORKLOAD.locations)
+    checked(instance, "integrity", "model", "aws/eu-west-2", passed=True)
+    assert points(instance, "integrity") == pytest.approx(WEIGHTS["integrity"] / copies)
+    checked(instance, "integrity", "model", "aws/eu-west-2", passed=False)
+    assert points(instance, "integrity") == 0
+
+
+def test_a_measured_recovery_counts_against_the_declared_one(instance: dg.DagsterInstance) -> None:
+    """Within the RTO is half of the points with one of two jurisdictions rehearsed; past it, or not served again, nothing."""
+    half = WEIGHTS["recovery_time"] / len(WORKLOAD.jurisdictions)
+    drilled(instance, "met", recovery_seconds=WORKLOAD.rto_seconds - 1.0, failed_requests=0)
+    assert points(instance, "recovery_time") == pytest.approx(half)
+    drilled(instance, "missed", recovery_seconds=WORKLOAD.rto_seconds + 1.0, failed_requests=0)
+    assert points(instance, "recovery_time") == 0
+    drilled(instance, "missed", failed_requests=0)
+    assert points(instance, "failover") == 0
+
+
+def test_a_drill_of_another_kind_proves_no_failover(instance: dg.DagsterInstance) -> None:
+    """A server that was killed and came back says nothing about moving to another cloud."""
+    drilled(instance, "met", scenario="server_killed", failed_requests=0)
+    assert points(instance, "failover") == 0
+    assert points(instance, "requests") == pytest.approx(WEIGHTS["requests"] / len(WORKLOAD.jurisdictions))
+    assert points(instance, "coverage") > 0
+
+
+def test_what_is_not_an_expected_event_raises_nothing(instance: dg.DagsterInstance) -> None:
+    """Unknown scenarios and jurisdictions, checks of other places, and observations that claim a success: no point."""
+    drilled(instance, "met", scenario="invented", recovery_seconds=1.0, failed_requests=0, jurisdiction="Mars")
+    checked(instance, "integrity", "model", "moon/base", passed=True)
+    checked(instance, "made_up", "model", "aws/eu-west-2", passed=True)
+    claim = {"verdict": "met", "jurisdiction": "UK", "recovery_seconds": 1.0, "failed_requests": 0}
+    instance.report_runless_asset_event(
+        dg.AssetObservation(asset_key(WORKLOAD, "drill_result"), partition="region_outage", metadata=claim)
+    )
+    assert gather(WORKLOAD, instance, time.time()).score == 0
+
+
+def test_every_point_names_its_event_and_fades(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """Each piece of evidence can be looked up; after sixty days it is worth half, after ninety nothing."""
+    drilled(instance, "met", recovery_seconds=2.0, failed_requests=0)
+    checked(instance, "parity", "endpoint", "aws/eu-west-2", passed=True)
+    now = time.time()
+    card, file = publish(WORKLOAD, instance, Settings(home=tmp_path), now)
+    document = [card.to_json()]
+    jsonschema.validate(document, SCHEMA)
+    proved = [one for part in card.components for one in part.evidence.values()]
+    assert proved
+    assert all(re.match(r"(materialization|check result) \d+", one.event) for one in proved)
+    assert points(instance, "recovery_time", now + 60 * DAY) == pytest.approx(points(instance, "recovery_time") / 2, rel=1e-3)
+    assert gather(WORKLOAD, instance, now + 91 * DAY).score == 0
+    text = file.read_text()
+    assert "20260921T120000-ab12" in text
+    assert re.findall(r"(?:src|href)=\"(?!data:)", text) == []

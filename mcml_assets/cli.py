@@ -28,6 +28,7 @@ from mcml_assets.platform_commands import dev, start, stop
 from mcml_assets.prediction_commands import explain, predictions, stale
 from mcml_assets.rebuild_command import rebuild
 from mcml_assets.register_commands import register_app
+from mcml_assets.runbook_command import runbook
 from mcml_assets.scorecard_command import scorecard
 from mcml_assets.snapshot_commands import snapshot_app
 from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
@@ -52,7 +53,7 @@ app.add_typer(register_app, name="register")
 app.add_typer(snapshot_app, name="snapshot")
 for command in (dev, start, stop, doctor, failover, failback, evacuate, whatif, rebuild):
     app.command()(command)
-for command in (explain, stale, predictions, scorecard):
+for command in (explain, stale, predictions, runbook, scorecard):
     app.command()(command)
 
 

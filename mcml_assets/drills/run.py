@@ -44,7 +44,7 @@ class Progress:
     """What a drill has done and seen so far; times are seconds since the epoch."""
 
     acting: Acting
-    targets: dict[Injection, str]
+    targets: list[tuple[Injection, str]]
     injected: list[Injected] = field(default_factory=list[Injected])
     after: Acting | None = None
     decided: float | None = None
@@ -80,10 +80,10 @@ class Drill:
                 return self._result(began, Verdict.REFUSED, reasons)
             acting = self.control.register.read(self.workload, self.jurisdiction)
             placement = self.workload.placement(self.jurisdiction)
-            targets = {
-                injection: struck(injection.target, acting.location, placement, self.control.topology)
+            targets = [
+                (injection, struck(injection.target, acting.location, placement, self.control.topology))
                 for injection in self.scenario.injections
-            }
+            ]
             progress = Progress(acting, targets)
             per_second = self.scenario.load.requests_per_second
             entities = known_entities(self.workload, acting.location, self.control.open_snapshots)
@@ -117,12 +117,12 @@ class Drill:
         """Bring every fault about in its time, and wait until the last is over, or the drill has to be given up."""
         injector = Injector(self.control.settings, self.control.topology, self.workload, self.control.platform)
         begun = time.time()
-        waiting = sorted(self.scenario.injections, key=lambda injection: injection.at_seconds)
+        waiting = sorted(progress.targets, key=lambda struck: struck[0].at_seconds)
         while waiting or time.time() - begun < self.scenario.ends_seconds:
-            while waiting and time.time() - begun >= waiting[0].at_seconds:
-                injection = waiting.pop(0)
+            while waiting and time.time() - begun >= waiting[0][0].at_seconds:
+                injection, target = waiting.pop(0)
                 why = f"drill {self.scenario.name} {self.id}"
-                injected = injector.inject(injection, progress.targets[injection], why)
+                injected = injector.inject(injection, target, why)
                 progress.injected.append(injected)
                 self.tell(injected.what)
             progress.aborted = self._reason_to_abort(load, time.time() - begun)

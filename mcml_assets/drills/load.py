@@ -1,55 +1,52 @@
 """A constant load through the edge while a drill runs: requests begun at fixed times, and what became of each.
 
-A latency counts from when its request was due, so that a stall is felt by every request that it delayed. Requests are
-predictions about entities that exist, in turn.
+They are synthetic transactions, which take the way of any prediction and are nobody's: no caller's figures, no log and no
+drift know of them. A latency counts from when its request was due, so that a stall is felt by every request it delayed.
 """
 
-import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.drill import Asked
 from mcml_assets.domain.workload import Workload
-from mcml_assets.serving.client import question, workload_url
+from mcml_assets.serving.client import edge_client, workload_url
+from mcml_assets.serving.golden import SYNTHETIC
 
 if TYPE_CHECKING:
     import httpx
 
 TIMEOUT_SECONDS = 5.0
 RECENT_SECONDS = 10.0
-CONNECTIONS = 64
+UNDER_WAY = 64
+"""Requests at the same time; past it they are late, which their latency tells."""
 
 
 class RunningLoad:
-    """Asks until it is left; `with RunningLoad(…) as load`. Thread-safe."""
+    """Asks until it is left: `with RunningLoad(…) as load`. Thread-safe. Raises as `edge_client` does."""
 
-    def __init__(
-        self, settings: Settings, workload: Workload, jurisdiction: str, entities: Sequence[int | str], per_second: float
-    ) -> None:
-        self._url = f"{workload_url(settings, workload, jurisdiction)}/infer"
-        self._questions = [question(workload, entity) for entity in entities]
+    def __init__(self, settings: Settings, workload: Workload, jurisdiction: str, per_second: float) -> None:
+        self._url = f"{workload_url(settings, workload, jurisdiction)}/{SYNTHETIC}"
+        self._client = edge_client(settings, TIMEOUT_SECONDS)
         self._pause = 1 / per_second
         self._asked: list[Asked] = []
         self._recent: deque[Asked] = deque()
         self._lock = Lock()
         self._stop = False
-        self._thread = Thread(target=lambda: asyncio.run(self._run()), name="load", daemon=True)
+        self._thread = Thread(target=self._run, name="load", daemon=True)
 
     def __enter__(self) -> "RunningLoad":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
         """Begin no more requests, and return when every one is answered or given up."""
         self._stop = True
         self._thread.join()
+        self._client.close()
 
     @property
     def asked(self) -> tuple[Asked, ...]:
@@ -64,42 +61,31 @@ class RunningLoad:
                 self._recent.popleft()
             return sum(one.failed for one in self._recent) / len(self._recent) if self._recent else 0.0
 
-    async def _run(self) -> None:
+    def _run(self) -> None:
+        due = time.time()
+        with ThreadPoolExecutor(UNDER_WAY, thread_name_prefix="load") as pool:
+            while not self._stop:
+                time.sleep(max(0.0, due - time.time()))
+                pool.submit(self._ask, due)
+                due += self._pause
+
+    def _ask(self, due: float) -> None:
         import httpx  # noqa: PLC0415 - only who asks
 
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False) as client:
-            tasks: set[asyncio.Task[None]] = set()
-            due, number = time.time(), 0
-            while not self._stop:
-                await asyncio.sleep(max(0.0, due - time.time()))
-                task = asyncio.create_task(self._ask(client, due, number))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-                due, number = due + self._pause, number + 1
-            await asyncio.gather(*tasks)
-
-    async def _ask(self, client: "httpx.AsyncClient", due: float, number: int) -> None:
-        import httpx  # noqa: PLC0415 - the same
-
-        body = self._questions[number % len(self._questions)]
         try:
-            answer = await client.post(self._url, json=body)
+            answer = self._client.get(self._url)
         except httpx.HTTPError:
             self._settle(Asked(due, time.time() - due, 0))
             return
-        epoch = answer.headers.get("x-mcml-route-epoch", "")
-        self._settle(
-            Asked(
-                due,
-                time.time() - due,
-                answer.status_code,
-                answer.headers.get("x-mcml-location", ""),
-                int(epoch) if epoch.isdigit() else None,
-            )
-        )
+        self._settle(_answered(due, answer))
 
     def _settle(self, asked: Asked) -> None:
         with self._lock:
             self._asked.append(asked)
             self._recent.append(asked)
+
+
+def _answered(due: float, answer: "httpx.Response") -> Asked:
+    epoch = answer.headers.get("x-mcml-route-epoch", "")
+    location = answer.headers.get("x-mcml-location", "")
+    return Asked(due, time.time() - due, answer.status_code, location, int(epoch) if epoch.isdigit() else None)

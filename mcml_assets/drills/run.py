@@ -25,7 +25,6 @@ from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.scenario import Injection, Scenario, struck
 from mcml_assets.domain.steadiness import unsteady
 from mcml_assets.domain.workload import Workload
-from mcml_assets.drills.entities import known_entities
 from mcml_assets.drills.events import Recorded, recorded
 from mcml_assets.drills.injection import Injected, Injector
 from mcml_assets.drills.load import RunningLoad
@@ -86,9 +85,8 @@ class Drill:
             ]
             progress = Progress(acting, targets)
             per_second = self.scenario.load.requests_per_second
-            entities = known_entities(self.workload, acting.location, self.control.open_snapshots)
             self.tell(f"steady; {per_second:g} requests a second begin")
-            with RunningLoad(self.control.settings, self.workload, self.jurisdiction, entities, per_second) as load:
+            with RunningLoad(self.control.settings, self.workload, self.jurisdiction, per_second) as load:
                 time.sleep(WARM_UP_SECONDS)
                 if share := load.failed_share():
                     return self._result(began, Verdict.REFUSED, (f"{share:.0%} of the requests fail before any fault",))

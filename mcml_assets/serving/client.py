@@ -64,7 +64,7 @@ def predict(settings: Settings, workload: Workload, entity_id: int | str, jurisd
     try:
         with edge_client(settings, workload.serving.timeout_seconds + MARGIN_SECONDS) as client:
             started = time.perf_counter()
-            response = client.post(url, json=question(workload, entity_id))
+            response = client.post(url, json=_question(workload, entity_id))
             milliseconds = (time.perf_counter() - started) * 1000
     except httpx.HTTPError as error:
         raise _no_edge(settings, error) from error
@@ -158,8 +158,7 @@ def _no_edge(settings: Settings, error: Exception) -> TransientError:
     )
 
 
-def question(workload: Workload, entity_id: int | str) -> dict[str, Any]:
-    """The body that asks for a prediction about one entity."""
+def _question(workload: Workload, entity_id: int | str) -> dict[str, Any]:
     entity = workload.features.entity
     datatype = "BYTES" if entity.type == "string" else "INT64"
     return {"inputs": [{"name": entity.key, "datatype": datatype, "shape": [1], "data": [entity_id]}]}

@@ -1,4 +1,5 @@
-"""What the failover and recovery sensors remember from tick to tick, kept by Dagster in their cursors as one JSON document.
+"""What sensors remember from tick to tick, kept by Dagster in their cursors as one JSON document: its form, and how far runs
+were read in it. What the failover sensor remembers is here too; the others' memories are in their own modules.
 
 A cursor is memory, not truth: without it a sensor finds out again, from the register and the buckets, and repeats nothing.
 """
@@ -6,13 +7,32 @@ A cursor is memory, not truth: without it a sensor finds out again, from the reg
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcml_assets.domain.acting import Acting
 from mcml_assets.sensors.failures import Seen
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 FORMAT = 1
 Item = TypeVar("Item")
+
+
+def remembered(text: str | None, version: int) -> dict[str, Any] | None:
+    """The fields of a stored cursor; None where there is none, or one of another version, which is forgotten."""
+    document = json.loads(text) if text else {}
+    return document if document.pop("format", None) == version else None
+
+
+def stored(memory: "DataclassInstance", version: int) -> str:
+    """A memory as it is stored; `remembered` gives its fields back."""
+    return json.dumps({"format": version, **asdict(memory)}, separators=(",", ":"))
+
+
+def seen(fields: dict[str, Any] | None) -> Seen | None:
+    """How far runs were read, by the stored fields."""
+    return Seen(fields["until"], tuple(fields["run_ids"])) if fields else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +69,16 @@ class Cursor:
     @classmethod
     def from_json(cls, text: str | None) -> "Cursor":
         """Read a stored cursor; one of another version is forgotten."""
-        document = json.loads(text) if text else {}
-        if document.pop("format", None) != FORMAT:
+        document = remembered(text, FORMAT)
+        if document is None:
             return cls()
-        failures = document.pop("failures")
+        failures = seen(document.pop("failures"))
         acting = {key: Known(**known) for key, known in document.pop("acting").items()}
-        seen = Seen(failures["until"], tuple(failures["run_ids"])) if failures else None
-        return cls(failures=seen, acting=acting, **document)
+        return cls(failures=failures, acting=acting, **document)
 
     def to_json(self) -> str:
         """The stored form."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, separators=(",", ":"))
+        return stored(self, FORMAT)
 
     def next_turn(self, items: Sequence[Item], count: int) -> list[Item]:
         """The next `count` of these, going round."""

@@ -2,6 +2,9 @@
 
 A location's and a jurisdiction's work is one run at a time, so a run that hangs where nobody answers would hold up the
 takeover for as long as it hangs. What such a run could still commit is refused by its epoch; ending it loses nothing.
+
+Only its record is ended. Its process ends when it is refused. To ask it to stop would make the takeover wait after all: the
+code server waits until the process took notice, launches nothing meanwhile, and a process that is held still takes none.
 """
 
 from collections.abc import Collection
@@ -29,15 +32,6 @@ def end_overtaken(
         names = {key.path[0] for key in run.asset_selection or ()}
         if workload.name not in names or record.start_time is None or record.start_time >= changed_at:
             continue
-        _interrupt(instance, run)
         instance.report_run_canceled(run, message=f"This run was overtaken: {why}. What it might still commit is refused.")
         lines.append(f"run {run.run_id[:8]} [{run.tags[PARTITION_TAG]}] was overtaken, and is ended")
     return lines
-
-
-def _interrupt(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Ask its process to stop. One that is held still, or gone, cannot hear it: its record must not wait for that."""
-    try:
-        instance.run_launcher.terminate(run.run_id)
-    except Exception as error:  # noqa: BLE001 - a launcher's own errors, of which none may hold up a takeover
-        instance.report_engine_event(f"its process could not be asked to stop: {type(error).__name__}: {error}", run)

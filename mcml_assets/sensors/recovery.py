@@ -10,10 +10,9 @@ Bound: for each outage one catch-up run per workload and location, and one hando
 location counts as returned is bounded in `domain/recovery.py`.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from mcml_assets.domain.recovery import Watch, observed
 from mcml_assets.domain.workload import Failback, Placement, Workload
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
+from mcml_assets.sensors.cursor import remembered, stored
 from mcml_assets.sensors.decisions import requested_run, told
 from mcml_assets.sensors.failover import CONCURRENCY, Outcome, control_of
 from mcml_assets.sensors.failures import PARTITION_TAG
@@ -69,15 +69,15 @@ class Returns:
     @classmethod
     def from_json(cls, text: str | None) -> "Returns":
         """Read a stored cursor; one of another version is forgotten."""
-        document = json.loads(text) if text else {}
-        if document.pop("format", None) != FORMAT:
+        document = remembered(text, FORMAT)
+        if document is None:
             return cls()
         watches = {location: Watch(**watch) for location, watch in document.pop("watches").items()}
         return cls(watches=watches, **document)
 
     def to_json(self) -> str:
         """The stored form."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, separators=(",", ":"))
+        return stored(self, FORMAT)
 
 
 def build_recovery(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDefinition:

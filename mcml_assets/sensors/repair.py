@@ -7,9 +7,8 @@ has, nobody can copy: then a person is told.
 Bound: two runs for each check and location within a day.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -19,6 +18,7 @@ from mcml_assets.domain.parity import Holding, convene
 from mcml_assets.domain.workload import Workload
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.check_results import FailedCheck, new_failed_checks
+from mcml_assets.sensors.cursor import remembered, seen, stored
 from mcml_assets.sensors.failures import Seen
 
 INTERVAL_SECONDS = 10
@@ -45,16 +45,15 @@ class Repairs:
     @classmethod
     def from_json(cls, text: str | None) -> "Repairs":
         """Read a stored cursor; one of another version is forgotten."""
-        document = json.loads(text) if text else {}
-        if document.get("format") != FORMAT:
+        document = remembered(text, FORMAT)
+        if document is None:
             return cls()
-        seen = document["seen"]
         made = {key: (first, count) for key, (first, count) in document["made"].items()}
-        return cls(Seen(seen["until"], tuple(seen["run_ids"])) if seen else None, made)
+        return cls(seen(document["seen"]), made)
 
     def to_json(self) -> str:
         """The stored form."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, separators=(",", ":"))
+        return stored(self, FORMAT)
 
 
 def build_repair(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDefinition:

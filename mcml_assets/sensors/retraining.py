@@ -7,9 +7,8 @@ same model, and with it a new reference, without end. Nor is one asked for while
 Bound: one run for each workload, jurisdiction and published features.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -19,6 +18,7 @@ from mcml_assets.domain.workload import Workload
 from mcml_assets.failover.takeover import originals
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.check_results import FailedCheck, new_failed_checks
+from mcml_assets.sensors.cursor import remembered, seen, stored
 from mcml_assets.sensors.failures import PARTITION_TAG, Seen
 from mcml_assets.sensors.recovery import UNFINISHED
 
@@ -38,15 +38,14 @@ class Asked:
     @classmethod
     def from_json(cls, text: str | None) -> "Asked":
         """Read a stored cursor; one of another version is forgotten."""
-        document = json.loads(text) if text else {}
-        if document.get("format") != FORMAT:
+        document = remembered(text, FORMAT)
+        if document is None:
             return cls()
-        seen = document["seen"]
-        return cls(Seen(seen["until"], tuple(seen["run_ids"])) if seen else None, document["references"])
+        return cls(seen(document["seen"]), document["references"])
 
     def to_json(self) -> str:
         """The stored form."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, separators=(",", ":"))
+        return stored(self, FORMAT)
 
 
 def build_retraining(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDefinition:

@@ -28,6 +28,8 @@ CHECKS_PER_TICK = 100
 # Of the newest results of a check, how many are looked through for the one that failed in a partition.
 RESULTS = 50
 OUTAGE = LocationUnavailable.__name__
+WRAPPED = "DagsterExecutionStepExecutionError"
+"""Dagster's own class around whatever an asset raised."""
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
@@ -167,7 +169,10 @@ def _run_findings(instance: dg.DagsterInstance, run: dg.DagsterRun, partition: s
         given = failure.user_failure_data
         metadata = given.metadata if given is not None else {}
         text = (given.description if given is not None else None) or "the run's own page tells more"
-        error = str(metadata["error"].value) if "error" in metadata else (failure.error.cls_name if failure.error else "error")
+        raised = failure.error
+        if raised is not None and raised.cause is not None and raised.cls_name == WRAPPED:
+            raised = raised.cause
+        error = str(metadata["error"].value) if "error" in metadata else (raised.cls_name if raised else None) or "error"
         asset = _asset(event.step_key or run.job_name)
         name = f"{asset}|{partition}"
         if error == OUTAGE:

@@ -118,15 +118,17 @@ def _request_schema(workload: Workload) -> Json:
             "data": {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_ENTITIES},
         },
         ("name", "datatype", "shape", "data"),
+        closed=False,
     )  # fmt: skip
-    wanted = _object({"name": {"const": OUTPUT}}, ("name",))
+    wanted = _object({"name": {"const": OUTPUT}}, ("name",), closed=False)
     return _object(
         {
-            "id": {"type": "string"},
+            "id": {"type": ["string", "null"]},
             "inputs": {"type": "array", "items": tensor, "minItems": 1, "maxItems": 1},
-            "outputs": {"type": "array", "items": wanted},
+            "outputs": {"type": ["array", "null"], "items": wanted},
         },
         ("inputs",),
+        closed=False,  # what the protocol's other servers know is ignored here
     )
 
 
@@ -139,6 +141,7 @@ def _response_schema(workload: Workload) -> Json:
             "data": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}},
         },
         ("name", "datatype", "shape", "data"),
+        closed=False,
     )
     said = {name: {"type": "string"} for name in ("location", "jurisdiction", "training_snapshot", "feature_snapshot")}
     said |= {"model_version": {"type": "integer"}, "digest": {"type": "string"}, "prediction_id": {"type": "string"}}
@@ -149,7 +152,7 @@ def _response_schema(workload: Workload) -> Json:
             "id": {"type": "string"},
             "model_name": {"const": workload.name},
             "model_version": {"type": "string"},
-            "outputs": {"type": "array", "items": {**score, "additionalProperties": True}, "minItems": 1, "maxItems": 1},
+            "outputs": {"type": "array", "items": score, "minItems": 1, "maxItems": 1},
             "parameters": {"type": "object", "required": sorted(said), "properties": said},
         },
     }
@@ -188,7 +191,7 @@ def _problem_schema() -> Json:
     }
 
 
-def _object(properties: Mapping[str, Json], required: Sequence[str]) -> Json:
-    return {
-        "type": "object", "required": list(required), "properties": dict(properties), "additionalProperties": False,
-    }  # fmt: skip
+def _object(properties: Mapping[str, Json], required: Sequence[str], *, closed: bool = True) -> Json:
+    """An object; with `closed` it has no other properties."""
+    only: Json = {"additionalProperties": False} if closed else {}
+    return {"type": "object", "required": list(required), "properties": dict(properties), **only}

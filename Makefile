@@ -5,10 +5,10 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors bench-register bench-replication simulate study-drift lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors bench-register bench-replication simulate study-drift test-k8s lock clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 # The stamp makes a warm start cheap: nothing is installed again until the lock or the project file changes.
 $(VENV)/.installed: requirements.lock pyproject.toml
@@ -75,6 +75,10 @@ bench-sensors: install ## Measure sensor ticks over many workloads and a long hi
 SCHEDULES ?= 1000000
 simulate: install ## Simulate the register in SCHEDULES bad days and check every history; FIRST is the first seed
 	$(BIN)/python -m mcml_assets_tests.register.simulate --schedules $(SCHEDULES) --first $(or $(FIRST),0)
+
+test-k8s: install ## Run the clusters' tests on a real kube-apiserver, built from Debian's source; takes minutes the first time
+	@deploy/kubernetes/build-api-server.sh
+	MCML_KUBERNETES=$(CURDIR)/build/kubernetes $(BIN)/python -m pytest -m live mcml_assets_tests/serving/platforms/test_conformance.py -k kserve
 
 study-drift: install ## Replay a real year for deploy/docs/drift.md; takes minutes
 	$(BIN)/python -m mcml_assets_tests.studies.drift_page

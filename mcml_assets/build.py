@@ -15,6 +15,7 @@ from mcml_assets.asset_checks.drift import build_feature_drift, build_prediction
 from mcml_assets.asset_checks.endpoint_parity import build_endpoint_parity
 from mcml_assets.asset_checks.evidence import build_evidence
 from mcml_assets.asset_checks.feature_parity import build_feature_parity
+from mcml_assets.asset_checks.global_traffic import build_global_traffic
 from mcml_assets.asset_checks.health import build_endpoint_health, build_route_health
 from mcml_assets.asset_checks.integrity import build_integrity
 from mcml_assets.asset_checks.online_parity import build_online_parity
@@ -144,6 +145,7 @@ def build_workload(workload: Workload) -> dg.Definitions:
         *(build_replication_lag(workload, noun) for noun in ORIGINS),
         build_endpoint_health(workload),
         build_route_health(workload),
+        *build_global_traffic(workload),
     ]
     evidence = build_evidence(workload, [*assets, *checks])
     return dg.Definitions(

@@ -32,6 +32,7 @@ from mcml_assets.runbook_command import runbook
 from mcml_assets.scorecard_command import scorecard
 from mcml_assets.snapshot_commands import snapshot_app
 from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
+from mcml_assets.traffic_commands import traffic_app
 
 if TYPE_CHECKING:
     from mcml_assets.status import LocationStatus
@@ -51,6 +52,7 @@ app.add_typer(fault_app, name="fault")
 app.add_typer(hold_app, name="hold")
 app.add_typer(register_app, name="register")
 app.add_typer(snapshot_app, name="snapshot")
+app.add_typer(traffic_app, name="traffic")
 for command in (dev, start, stop, doctor, failover, failback, evacuate, whatif, rebuild):
     app.command()(command)
 for command in (explain, stale, predictions, runbook, scorecard):

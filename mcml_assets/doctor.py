@@ -23,6 +23,8 @@ from mcml_assets.clouds.inspection import BucketInspector, Fact
 from mcml_assets.clouds.interfaces import CopyingStore, ObjectMeta, ObjectStore
 from mcml_assets.clouds.registry import inspector, open_store
 from mcml_assets.configuration.settings import Settings
+from mcml_assets.doctor_checks import Check, State
+from mcml_assets.doctor_endpoints import endpoint_checks
 from mcml_assets.domain.errors import (
     ConfigurationError,
     McmlError,
@@ -39,16 +41,6 @@ PROBE = "mcml-doctor-"
 CONCURRENT = 9
 
 
-class State(StrEnum):
-    """What a check found. Only `ok` and `not_applicable` are passes; a `warning` does not change the exit code."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-    UNKNOWN = "unknown"
-    NOT_APPLICABLE = "not_applicable"
-
-
 class Verdict(StrEnum):
     """What is true of a whole location, the worst last; each has its exit code."""
 
@@ -56,16 +48,6 @@ class Verdict(StrEnum):
     PROBLEMS = "problems"
     UNREACHABLE = "unreachable"
     MISCONFIGURED = "misconfigured"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One question, its answer in words, and how to mend it: a command or a setting, None where nothing is wrong."""
-
-    name: str
-    state: State
-    detail: str
-    remedy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +82,7 @@ def examine(location: Location, settings: Settings) -> Examination:
     except McmlError as error:
         verdict = Verdict.UNREACHABLE
         checks.append(Check("reach", State.ERROR, str(error), _reach_remedy(location)))
+    checks.extend(endpoint_checks(location))
     if verdict is Verdict.OK and any(check.state in (State.ERROR, State.UNKNOWN) for check in checks):
         verdict = Verdict.PROBLEMS
     return Examination(location.key, location.jurisdiction, location.store.kind, location.bucket, verdict, tuple(checks))

@@ -28,6 +28,8 @@ COLUMNS = (
     "clock", "reach", "write", "read", "conditional_create", "conditional_update", "encryption", "versioning",
     "public_access", "delete",
 )  # fmt: skip
+# Only of locations whose endpoints run elsewhere.
+PLATFORM_COLUMNS = ("platform", "platform_rights")
 
 
 def doctor(
@@ -45,9 +47,9 @@ def doctor(
     JSON: {profile, verdict, faults, locations: [{location, jurisdiction, store, bucket, verdict, checks: [{name, state,
     detail, remedy}]}]}. Verdicts: ok, problems, unreachable, misconfigured. States: ok, warning, error, unknown,
     not_applicable. Checks: clock, reach, write, read, conditional_create, conditional_update, encryption, versioning,
-    public_access, delete, copies_from where the topology has it, and cleanup where something stayed; what could not be
-    asked any more is absent. Faults are
-    those that were set on purpose for these locations, in words.
+    public_access, delete, copies_from where the topology has it, platform and platform_rights where endpoints run
+    elsewhere, and cleanup where something stayed; what could not be asked any more is absent. Faults are those that were
+    set on purpose for these locations, in words.
     """
     from mcml_assets.clouds.registry import provision  # noqa: PLC0415 - opens object stores
     from mcml_assets.configuration.topology import load_topology  # noqa: PLC0415 - pydantic models, not needed for help
@@ -75,12 +77,14 @@ def doctor(
 def _print(examinations: Sequence["Examination"], faults: Sequence[str]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("location", no_wrap=True)
-    for column in COLUMNS:
+    asked = {check.name for each in examinations for check in each.checks}
+    columns = [*COLUMNS, *(column for column in PLATFORM_COLUMNS if column in asked)]
+    for column in columns:
         table.add_column(column.replace("_", "\n"), justify="center")
     for each in examinations:
         signs = {check.name: SIGNS[check.state] for check in each.checks}
         colour = "green" if each.verdict == "ok" else "red"
-        table.add_row(f"[{colour}]{each.location}[/{colour}]", *(signs.get(column, "") for column in COLUMNS))
+        table.add_row(f"[{colour}]{each.location}[/{colour}]", *(signs.get(column, "") for column in columns))
     out.print(table)
     for each in examinations:
         for check in each.checks:

@@ -55,6 +55,11 @@ def build_traffic_route(workload: Workload) -> dg.AssetsDefinition:
             stores.confirm(workload, jurisdiction, route.epoch)
             endpoints.publish(route)
             _wait_until_obeyed(workload, jurisdiction, endpoints)
+        # After the edge obeys: what happens at a provider holds up nobody, and `global_traffic` tells people of it.
+        published = endpoints.publish_globally(placement, route)
+        for outcome in published:
+            if outcome.problem is not None:
+                context.log.error("%s: %s: %s", outcome.key, outcome.error, outcome.problem)
         return dg.MaterializeResult(
             metadata={
                 "epoch": route.epoch,
@@ -62,6 +67,7 @@ def build_traffic_route(workload: Workload) -> dg.AssetsDefinition:
                 "model_version": route.version,
                 "edge": endpoints.edge_address(workload, jurisdiction),
                 "route": dg.MetadataValue.md(_table(route)),
+                **{f"published/{outcome.kind}": outcome.error or "yes" for outcome in published},
             },
         )
 

@@ -116,7 +116,7 @@ def endpoint_problems(written: Any, store: StoreKind, region: KeyPath) -> Iterat
         yield Problem(
             (*path, "platform"), f"'sagemaker' reads packages from S3, and this location's store is of kind {store!r}"
         )
-    if isinstance(model, SageMakerModel) and model.address is not None and not _is_address(model.address):
+    if isinstance(model, SageMakerModel) and model.address is not None and not is_address(model.address):
         yield Problem((*path, "address"), "must be https://..., or http:// on loopback, without credentials")
 
 
@@ -134,7 +134,7 @@ def endpoint_access(written: dict[str, Any] | None) -> EndpointAccess:
             return LocalEndpoints()
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     """Whether it may be sent signed requests: TLS, or nowhere but this machine."""
     address = urlsplit(text)
     if address.username or address.password or address.query or not address.hostname:

@@ -82,6 +82,19 @@ def capability_problems(model: WorkloadModel, topology: Topology) -> Iterator[Pr
             )
 
 
+def traffic_problems(model: WorkloadModel, topology: Topology) -> Iterator[Problem]:
+    """A location that may answer must have a target wherever the route is published, or callers could not be sent there."""
+    for jurisdiction, placed in model.placements.items():
+        for access in topology.traffic.get((model.name, jurisdiction), ()):
+            for index, entry in enumerate(placed):
+                if entry.location in topology.locations and entry.location not in access.targets:
+                    yield Problem(
+                        ("placements", jurisdiction, index, "location"),
+                        f"{entry.location!r} has no target in the topology's traffic of kind {access.kind!r}, which publishes "
+                        f"the routes of {model.name} in {jurisdiction}",
+                    )
+
+
 def _who_has(need: EndpointCapability) -> str:
     having = [name for name in PLATFORM_NAMES if need in endpoint_capabilities(name)]
     return f"platforms that have it: {', '.join(having)}" if having else "no platform has it"

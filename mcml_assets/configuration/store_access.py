@@ -93,22 +93,25 @@ def credential_problems(store: StoreModel, written: object, region: KeyPath) -> 
     """What is wrong in a region's `credentials` block; no message repeats a value, which may be a pasted secret."""
     path = (*region, "credentials")
     methods = METHODS[store.kind]
-    if written is None and methods:
-        needed = f"{{method: {' | '.join(methods)}, ...}}"
-        yield Problem(path, f"this key is missing: a store of kind {store.kind!r} takes {needed}")
-    elif written is not None and not methods:
-        yield Problem(path, f"a {store.kind} store takes no credentials: remove this key, or give the cloud a `store`")
-    elif isinstance(written, dict):
-        yield from _method_problems(store.kind, written, path)
+    if methods:
+        yield from method_problems(f"store of kind {store.kind!r}", methods, written, path)
     elif written is not None:
+        yield Problem(path, f"a {store.kind} store takes no credentials: remove this key, or give the cloud a `store`")
+
+
+def method_problems(what: str, methods: Mapping[str, Mapping[str, Value]], written: object, path: KeyPath) -> Iterator[Problem]:
+    """What is wrong in a `credentials` block of something that is entered by one of these methods."""
+    if written is None:
+        needed = f"{{method: {' | '.join(methods)}, ...}}"
+        yield Problem(path, f"this key is missing: a {what} takes {needed}")
+        return
+    if not isinstance(written, dict):
         yield Problem(path, f"must be a mapping with a method: {' | '.join(methods)}")
-
-
-def _method_problems(kind: StoreKind, written: dict[Any, Any], path: KeyPath) -> Iterator[Problem]:
-    methods, method = METHODS[kind], written.get("method")
+        return
+    method = written.get("method")
     takes = methods.get(method) if isinstance(method, str) else None
     if takes is None:
-        said = "this key is missing" if method is None else f"unknown method of a store of kind {kind!r}"
+        said = "this key is missing" if method is None else f"unknown method of a {what}"
         yield Problem((*path, "method"), f"{said}{did_you_mean(str(method), methods)}")
         return
     missing = {name for name, value in takes.items() if value in (Value.SECRET, Value.PLAIN)} - written.keys()
@@ -135,13 +138,19 @@ def _value_problems(value: Value, written: Any, path: KeyPath) -> Iterator[Probl
 
 def store_access(store: StoreModel, account: str | None, written: Mapping[str, Any] | None) -> StoreAccess:
     """The store of one region, from blocks that have no problem; `account` is the region's own."""
-    values = {
-        name: SecretReference(value["env"]) if isinstance(value, dict) else value
-        for name, value in (written or {}).items()
-        if name != "method"
-    }
-    credentials = Credentials(written["method"], values) if written else Credentials()
     account = account or store.account
     # A storage account has an address of its own; a cloud's block writes it once for all of them.
     endpoint = store.endpoint.replace("{account}", account or "") if store.endpoint else None
-    return StoreAccess(store.kind, endpoint, store.allow_http, account, credentials)
+    return StoreAccess(store.kind, endpoint, store.allow_http, account, credentials_of(written))
+
+
+def credentials_of(written: Mapping[str, Any] | None) -> Credentials:
+    """A `credentials` block that has no problem."""
+    if not written:
+        return Credentials()
+    values = {
+        name: SecretReference(value["env"]) if isinstance(value, dict) else value
+        for name, value in written.items()
+        if name != "method"
+    }
+    return Credentials(written["method"], values)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from mcml_assets.configuration.endpoint_access import endpoint_access, endpoint_problems
 from mcml_assets.configuration.problems import Problem, configuration_error, shape_problems
 from mcml_assets.configuration.store_access import StoreModel, credential_problems, store_access, store_problems
+from mcml_assets.configuration.traffic import traffic_access, traffic_problems
 from mcml_assets.configuration.yaml_lines import read_yaml
 from mcml_assets.domain.digest import DEFAULT_DIGEST, DigestAlgorithm
 from mcml_assets.domain.register import STORES
@@ -81,6 +82,9 @@ class TopologyModel(BaseModel):
     compute_profiles: dict[Name, ComputeProfileModel] = Field(description="Sizes of runs and servers, by name.")
     clouds: dict[Name, CloudModel] = Field(description="Clouds by name: aws, gcp, azure.", min_length=1)
     digest: DigestAlgorithm = Field(DEFAULT_DIGEST, description="What the files of new snapshots are digested with.")
+    traffic: dict[str, dict[str, list[Any]]] = Field(
+        {}, description="Global load balancers by jurisdiction and workload, which publish the edge's route."
+    )
 
 
 def load_topology(path: Path) -> Topology:
@@ -110,7 +114,7 @@ def load_topology(path: Path) -> Topology:
         if written.copies_from:
             origins = {origin.key: origin for origin in locations if origin.key in written.copies_from}
             by_key[location.key] = replace(location, copies_from=origins)
-    return Topology(path.stem, by_key, model.digest)
+    return Topology(path.stem, by_key, model.digest, traffic_access(model.traffic))
 
 
 @cache
@@ -132,6 +136,8 @@ def _unsafe_register(clouds: list[str]) -> str:
 
 
 def _problems(model: TopologyModel) -> Iterator[Problem]:
+    where = {f"{cloud}/{region}": one.jurisdiction for cloud, of in model.clouds.items() for region, one in of.regions.items()}
+    yield from traffic_problems(model.traffic, where)
     buckets: dict[str, str] = {}
     for cloud, of_cloud in model.clouds.items():
         yield from store_problems(of_cloud.store, ("clouds", cloud, "store"))

@@ -29,6 +29,7 @@ from mcml_assets.configuration.placement_rules import (
     compute_problems,
     lock_in_problems,
     placement_problems,
+    traffic_problems,
 )
 from mcml_assets.configuration.problems import Problem, configuration_error, shape_problems
 from mcml_assets.configuration.workload_facts import workload_facts
@@ -137,6 +138,8 @@ def _broken_rules(model: WorkloadModel, path: Path, topology: Topology) -> Itera
         yield Problem(("name",), f"{model.name!r} must be the name of its folder, {path.parent.name!r}")
     if sound("placements"):
         yield from placement_problems(model, topology)
+    if sound("name", "placements"):
+        yield from traffic_problems(model, topology)
     if sound("placements", "lock_in"):
         yield from lock_in_problems(model, topology)
     if sound("placements", "serving"):

@@ -41,7 +41,7 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
         classification=model.classification,
         personal_columns=tuple(model.personal_columns),
         regulations=tuple(model.regulations),
-        placements=tuple(_placement(where, placed, topology) for where, placed in model.placements.items()),
+        placements=tuple(_placement(model.name, where, placed, topology) for where, placed in model.placements.items()),
         rto_seconds=model.rto_seconds,
         rpo_seconds=model.rpo_seconds,
         managed_services=tuple(model.managed_services),
@@ -79,10 +79,11 @@ def _quality(quality: QualityModel | None) -> QualityThresholds:
     )
 
 
-def _placement(jurisdiction: str, placed: list[PlacedModel], topology: Topology) -> Placement:
+def _placement(workload: str, jurisdiction: str, placed: list[PlacedModel], topology: Topology) -> Placement:
     return Placement(
         jurisdiction,
         tuple(PlacedLocation(topology.location(entry.location), Role(entry.standby or "primary")) for entry in placed),
+        topology.traffic.get((workload, jurisdiction), ()),
     )
 
 

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from mcml_assets.domain.digest import DEFAULT_DIGEST, DigestAlgorithm
 from mcml_assets.domain.endpoint_access import EndpointAccess, LocalEndpoints
 from mcml_assets.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mcml_assets.domain.traffic import TrafficAccess
 
 StoreKind = Literal["local", "s3", "gcs", "azure"]
 STORE_KINDS: tuple[StoreKind, ...] = get_args(StoreKind)
@@ -99,11 +102,15 @@ class Topology:
     """The locations of one profile (`local`, `emulated`, `production`), by key.
 
     `digest` is what new snapshots digest their files with, in every location alike: else equal content had two ids.
+    `traffic` has the global load balancers that publish a workload's routes, by workload and jurisdiction.
     """
 
     profile: str
     locations: Mapping[str, Location]
     digest: DigestAlgorithm = DEFAULT_DIGEST
+    traffic: Mapping[tuple[str, str], "tuple[TrafficAccess, ...]"] = field(
+        default_factory=dict[tuple[str, str], "tuple[TrafficAccess, ...]"]
+    )
 
     def location(self, key: str) -> Location:
         """The location with this key.

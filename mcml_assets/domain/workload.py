@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftThresholds
 from mcml_assets.domain.endpoint_access import EndpointCapability
@@ -16,6 +17,9 @@ from mcml_assets.domain.quality import DEFAULT_QUALITY, QualityThresholds
 from mcml_assets.domain.retention import Retention
 from mcml_assets.domain.table_difference import Tolerance
 from mcml_assets.domain.topology import Location, did_you_mean
+
+if TYPE_CHECKING:
+    from mcml_assets.domain.traffic import TrafficAccess
 
 
 class Role(StrEnum):
@@ -56,10 +60,14 @@ class PlacedLocation:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The ordered locations of a workload in one jurisdiction; the first is the primary."""
+    """The ordered locations of a workload in one jurisdiction; the first is the primary.
+
+    `traffic` has the global load balancers that publish the route there.
+    """
 
     jurisdiction: str
     locations: tuple[PlacedLocation, ...]
+    traffic: "tuple[TrafficAccess, ...]" = ()
 
     @property
     def primary(self) -> PlacedLocation:

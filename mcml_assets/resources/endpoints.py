@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
@@ -9,10 +10,13 @@ from pydantic import Field
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import LocationUnavailable
 from mcml_assets.domain.route import Route
-from mcml_assets.domain.workload import Workload
+from mcml_assets.domain.workload import Placement, Workload
 from mcml_assets.serving.golden import GoldenAnswer
 from mcml_assets.serving.interfaces import EndpointPlatform, EndpointStatus
 from mcml_assets.serving.manifest import endpoint_name
+
+if TYPE_CHECKING:
+    from mcml_assets.clouds.traffic_registry import Outcome
 
 
 class Endpoints(dg.ConfigurableResource):
@@ -99,6 +103,24 @@ class Endpoints(dg.ConfigurableResource):
 
         routes = read_routes(DataPlaneFolder.of(self.settings))
         return [route.jurisdiction for route in routes if route.workload == workload.name]
+
+    def publish_globally(self, placement: Placement, route: Route) -> "list[Outcome]":
+        """Tell the global load balancers of this jurisdiction; what fails is in its outcome."""
+        if not placement.traffic:
+            return []
+        from mcml_assets.clouds.traffic_registry import publish_everywhere  # noqa: PLC0415 - only where the topology names some
+
+        return publish_everywhere(placement.traffic, route)
+
+    def deviating_traffic(self, workload: Workload, placement: Placement) -> list[tuple[str, str]]:
+        """Error and problem of each global load balancer that does not hold the route that the edge obeys."""
+        from mcml_assets.clouds.traffic_registry import deviation  # noqa: PLC0415 - only checks need it
+        from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - the same
+        from mcml_assets.serving.routes import read_route  # noqa: PLC0415 - the same
+
+        route = read_route(DataPlaneFolder.of(self.settings), workload.name, placement.jurisdiction)
+        found = (deviation(access, route) for access in placement.traffic)
+        return [one for one in found if one is not None]
 
     def publish(self, route: Route) -> None:
         """Tell the edge. Raises `StaleEpoch` when it obeys a newer route already."""

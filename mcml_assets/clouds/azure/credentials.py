@@ -11,6 +11,7 @@ from mcml_assets.clouds.secrets import Entered, credential_value, optional_value
 from mcml_assets.domain.errors import CredentialsRejected
 
 if TYPE_CHECKING:
+    from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
     from obstore.store import AzureCredential
 
 
@@ -35,19 +36,31 @@ def credential_provider(location: Entered) -> "Callable[[], AzureCredential]":
 def _asked_once(location: Entered, method: str) -> "Callable[[], AzureCredential]":
     """A provider of an identity's tokens, asked once so that a refusal is told now and by its own name."""
     from azure.core.exceptions import AzureError  # noqa: PLC0415 - 0.5 s that keys and signatures do not need
-    from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential  # noqa: PLC0415 - the same
     from obstore.auth.azure import AzureCredentialProvider  # noqa: PLC0415 - the same
 
     try:
-        client_id = optional_value(location, "client_id")
-        if method == "managed_identity":
-            identity = ManagedIdentityCredential(client_id=client_id)
-        else:
-            identity = WorkloadIdentityCredential(client_id=client_id, tenant_id=optional_value(location, "tenant_id"))
-        provider = AzureCredentialProvider(identity)
+        provider = AzureCredentialProvider(azure_identity(location))
         provider()
     except (AzureError, ValueError) as error:
         raise CredentialsRejected(
             location.key, f"Azure gives no token by method {method!r} ({type(error).__name__}); assign the identity"
         ) from None
     return provider
+
+
+def azure_identity(location: Entered) -> "ManagedIdentityCredential | WorkloadIdentityCredential":
+    """The identity by which Azure knows us; asks for no token yet.
+
+    Raises `ConfigurationError` for a variable that is not set or another method, `ValueError` where the machine has not
+    what the method needs.
+    """
+    from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential  # noqa: PLC0415 - 0.5 s, only identities
+
+    client_id = optional_value(location, "client_id")
+    match location.store.credentials.method:
+        case "managed_identity":
+            return ManagedIdentityCredential(client_id=client_id)
+        case "workload_identity":
+            return WorkloadIdentityCredential(client_id=client_id, tenant_id=optional_value(location, "tenant_id"))
+        case _:
+            raise unknown_method(location)

@@ -49,9 +49,11 @@ class Cluster:
         self._ask(lambda: self._objects.replace_namespaced_custom_object(body=wanted, **self._at(name)))
 
     def delete(self, name: str) -> None:
-        """Remove the object, and what KServe made for it; a missing one is not an error."""
-        options = {"propagationPolicy": "Foreground"}
-        self._ask(lambda: self._objects.delete_namespaced_custom_object(body=options, **self._at(name)), absent=None)
+        """Have the object removed, and with it what KServe made for it; a missing one is not an error.
+
+        It may stay for a while, marked as being deleted, until KServe has let go of it.
+        """
+        self._ask(lambda: self._objects.delete_namespaced_custom_object(**self._at(name)), absent=None)
 
     def wait_for_change(self, name: str, since: str, seconds: float) -> None:
         """Return when the object has changed since this `resourceVersion`, or after about `seconds`.

@@ -137,9 +137,12 @@ class KServePlatform:
         self.cluster.replace(name, updated(present, wanted))
 
     def _present(self, name: str) -> Object | None:
-        """The endpoint's object. Raises `ConfigurationError` when it is another endpoint's, or nobody's of this platform."""
+        """The endpoint's object; None as well while it is being deleted.
+
+        Raises `ConfigurationError` when it is another endpoint's, or nobody's of this platform.
+        """
         present = self.cluster.get(object_name(name))
-        if present is None:
+        if present is None or "deletionTimestamp" in present["metadata"]:
             return None
         manifest = stored_manifest(present, WANTED)
         owner = read_manifest(manifest).name if manifest is not None else "nobody of this platform"

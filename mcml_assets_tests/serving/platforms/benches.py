@@ -169,17 +169,21 @@ class SageMakerBench(InMemoryPackages):
     def __init__(self, workload: Workload, aws: SageMaker) -> None:
         super().__init__(workload, PRIMARY, "s3://mcml-london")
         self.aws = aws
-        access = SageMakerEndpoints(
+        access = self.access_at(aws.address)
+        self.sagemaker = SageMakerPlatform(s3_location(access), access, poll_seconds=0.05)
+        self.platform = self.sagemaker
+
+    @staticmethod
+    def access_at(address: str | None) -> SageMakerEndpoints:
+        return SageMakerEndpoints(
             role_arn="arn:aws:iam::000000000000:role/mcml-sagemaker",
             image="000000000000.dkr.ecr.eu-west-2.amazonaws.com/mcml-assets:1",
             instance_type="ml.m5.large",
             features_uri="s3://mcml-london/features/",
             alarms=("errors-high",),
             shift=Shift(10, 300, 300),
-            address=aws.address,
+            address=address,
         )
-        self.sagemaker = SageMakerPlatform(s3_location(access), access, poll_seconds=0.05)
-        self.platform = self.sagemaker
 
     def start(self, name: str) -> None:
         self.aws.ready(endpoint_name_at(name))

@@ -151,6 +151,22 @@ def test_an_object_of_somebody_else_is_left_alone(enter: Callable[..., ClusterBe
 
 
 @pytest.mark.live
+def test_what_is_being_deleted_is_not_wanted(server: Any, enter: Callable[..., ClusterBench]) -> None:
+    """An object that KServe has not let go of yet answers for nobody, and is not made anew before it is gone."""
+    bench = enter()
+    bench.platform.apply(bench.manifest(1))
+    bench.controller.ready("shop")
+    server.store.objects[NAMESPACE, "shop"]["metadata"]["deletionTimestamp"] = "2024-07-01T00:00:00Z"
+    assert bench.platform.status(NAME).state is EndpointState.STOPPED
+    assert bench.platform.kept_packages(NAME) == frozenset()
+    with pytest.raises(PreconditionFailed):
+        bench.platform.apply(bench.manifest(1))
+    server.store.objects.clear()
+    bench.platform.apply(bench.manifest(1))
+    assert bench.platform.status(NAME).state is EndpointState.PENDING
+
+
+@pytest.mark.live
 def test_a_forgotten_version_is_read_anew(server: Any, enter: Callable[..., ClusterBench]) -> None:
     """A watch from a version that the server no longer has ends as a change, not as an error."""
     bench = enter()

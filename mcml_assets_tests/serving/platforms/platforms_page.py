@@ -1,0 +1,119 @@
+"""The page `deploy/docs/platforms.md`: what each endpoint platform and traffic adapter can do, what proves it, and what not.
+
+`python -m mcml_assets_tests.serving.platforms.platforms_page` writes it; a test fails while it is stale.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mcml_assets.configuration.settings import PROJECT_ROOT
+from mcml_assets.domain.endpoint_access import MEANINGS, PLATFORM_NAMES, EndpointCapability, endpoint_capabilities
+from mcml_assets_tests.serving.platforms.test_conformance import PROOFS
+
+PAGE = PROJECT_ROOT / "deploy" / "docs" / "platforms.md"
+
+INTRODUCTION = """\
+# Where endpoints run, and who sends callers to them
+
+Made from `mcml_assets/domain/endpoint_access.py` and `mcml_assets_tests/serving/platforms/platforms_page.py` by
+`python -m mcml_assets_tests.serving.platforms.platforms_page`: change those.
+
+A location's endpoints run where its `endpoints` block in the topology says: processes of this machine (`local`, without a
+block), a Kubernetes cluster with KServe on Knative (`kserve`) or on plain Deployments (`kserve-standard`), or Amazon
+SageMaker (`sagemaker`). All take one manifest, a KServe InferenceService. A workload that needs what a platform lacks
+(`serving.needs` in its `defs.yaml`) does not load. `topologies/production.yaml` shows every key, and the rights that each
+platform needs.
+
+## What a platform can do
+
+One conformance suite runs over all of them (`mcml_assets_tests/serving/platforms/test_conformance.py`); each line names
+the test that proves it on every platform with a "yes".
+"""
+
+PROVED = """\
+## What that proves, and what not
+
+| platform | tested against | so this is shown | and this is not |
+| --- | --- | --- | --- |
+| `local` | its own controller and real model servers | everything, with real predictions | |
+| `kserve`, `kserve-standard` | the real Kubernetes client, over HTTP, against a strict API server of the tests; with \
+`make test-k8s` against a real kube-apiserver with etcd | requests, conditional writes, conflicts, watches and refusals; that \
+KServe's schema takes every object with no field unknown to it, and that Kubernetes takes its container in a pod; what follows \
+from every status that KServe reports | any container: no kubelet and no KServe controller runs, the tests write the \
+status as KServe would. That a ready object's server checked its digest and golden predictions rests on the readiness \
+probe in the manifest and on the model server's own tests. KServe's admission webhooks; shares of requests in a real \
+Knative; EKS, GKE and AKS themselves, and their ways to log in |
+| `sagemaker` | boto3 against moto's server | models, configurations, endpoints, tags, deletion; every request judged by \
+AWS's own description, which boto3 carries | a container started by SageMaker. \
+moto knows no `UpdateEndpoint`: the tests add it, with the states that AWS \
+documents; that an alarm rolls back, and how requests shift, is AWS's word. \
+Why a server refused its package: SageMaker does not pass it on |
+
+The small API server differs from a real one: it holds InferenceServices alone, in memory, refuses a field that the schema
+does not know (a real one drops it in silence), knows two tokens with fixed rights, and no patch, finalizers, webhooks or
+defaults. The real one of `make test-k8s` is Kubernetes 1.20, built from Debian's source by
+`deploy/kubernetes/build-api-server.sh`: old, and without CEL rules.
+
+## What a platform elsewhere needs, and does not get from here yet
+
+- **The package** is put as a folder into the location's own bucket (`endpoints/<workload>/<digest>/`) by the `endpoint`
+  asset, and removed when neither wanted nor kept for rollback. KServe's storage initializer or SageMaker brings it to the
+  server, which refuses to start on another digest and is ready only when its golden predictions pass.
+- **The features**: the location's Feast folder must be in the persistent volume claim (`features_claim`) or the S3 prefix
+  (`features_uri`) that the topology names. Nothing here fills it.
+- **The edge** of this machine sends requests to endpoints of this machine only.
+- **SageMaker's containers** start as `python -m mcml_assets.serving.sagemaker.container serve`, which must be the image's
+  entry point; a test starts it so, and asks `/ping` and `/invocations`. The `parity` check asks an endpoint by HTTP, which
+  SageMaker is not asked by, so it fails there.
+- **The image** itself is not built here.
+- **Predictions** are not logged from there: the spool and its shipper are this machine's.
+
+"""
+
+TRAFFIC = """\
+## Global load balancing
+
+`traffic` in the topology names, by jurisdiction and workload, where the edge's route is published as well. `traffic_route`
+publishes it after the edge obeys it; one that fails is told in the asset's metadata and by the check `global_traffic`,
+which alerts, and never holds up the edge. `mcml traffic publish --dry-run` prints the requests that would be sent.
+
+| service | what is published | who wins a race | tested against | unverified |
+| --- | --- | --- | --- | --- |
+| Route 53 | failover records in the route's order, weights within one priority, HTTPS health checks that ask each edge for \
+readiness, the epoch in a TXT record | one batch removes the TXT record that was read and makes the new one, so Route 53 \
+refuses the slower of two writers. moto does not: an expected failure in the suite, on record | moto's server | that Route \
+53 takes the batches (aliases among CNAME records of one zone), and what its checkers do |
+| Google Cloud load balancing | the weights of a URL map's path matcher; locations behind the first get none until a route \
+puts them first; the epoch in the matcher's description | the URL map's fingerprint: the slower of two writers is refused | \
+Google's own client against a server that judges every request by Google's published description (the discovery document \
+that the client carries) | everything else: no request reached Google. That the balancer takes the map |
+| Azure Traffic Manager | a profile with priorities, or with weights where all have one priority; the epoch in a tag | \
+**nobody**: Azure takes no condition with a profile. Of two writers between the same reading and writing the older epoch \
+may win; the check `global_traffic` sees it, and the next publication sets it right | Azure's own client against a server \
+that judges every body by the client's generated types | everything else: no request reached Azure |
+
+An older epoch is refused everywhere when it is read (`StaleEpoch`). Azure Front Door is not published to.
+"""
+
+
+def render() -> str:
+    """The page's text."""
+    return "\n".join([INTRODUCTION, *_table(), "", PROVED + TRAFFIC.rstrip("\n"), ""])
+
+
+def _table() -> Iterator[str]:
+    yield f"| | {' | '.join(f'`{name}`' for name in PLATFORM_NAMES)} | proof |"
+    yield f"| --- |{' --- |' * len(PLATFORM_NAMES)} --- |"
+    for capability in EndpointCapability:
+        has = " | ".join("yes" if capability in endpoint_capabilities(name) else "no" for name in PLATFORM_NAMES)
+        proof = f"`{PROOFS[capability]}`" if capability in PROOFS else "declared by nobody"
+        yield f"| `{capability.value}`: {MEANINGS[capability]} | {has} | {proof} |"
+
+
+def write(page: Path = PAGE) -> None:
+    """Write the page."""
+    page.write_text(render())
+
+
+if __name__ == "__main__":
+    write()

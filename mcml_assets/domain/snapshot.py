@@ -15,14 +15,19 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, cast
 
+import orjson
+
 from mcml_assets.domain.digest import DEFAULT_DIGEST, DigestAlgorithm, digest_algorithm
 from mcml_assets.domain.errors import ContractViolation, CorruptSnapshot
 
 MANIFEST_FORMAT = 1
 SEAL = "sealed_by"
 DIGEST = re.compile(r"[0-9a-f]{64}")
+FILE_FIELDS = ("path", "size", "digest")
 # Segments that lead out of a snapshot, or that another path would do without.
 NOT_PLAIN = frozenset(("", ".", ".."))
+# Such a segment, or a backslash, in paths that zeros divide.
+SUSPICIOUS = re.compile(r"(?:\A|[\0/])\.{0,2}(?:[\0/]|\Z)|\\")
 SNAPSHOT_NOUNS = ("landing", "raw_data", "feature_snapshot", "training_run", "model")
 """The assets that have snapshots, and in every location where they have one a pointer."""
 # What mends an object that cannot be read; a manifest is the same in every location that holds its snapshot.
@@ -82,7 +87,7 @@ class Manifest:
     @cached_property
     def snapshot_id(self) -> str:
         """The hex digest of the content: independent of file order and provenance, different for any other content."""
-        # Kept, because it is asked for again and again, and takes 20 ms for 10,000 files.
+        # Kept, because it is asked for again and again.
         content = {
             "algorithm": self.digest_algorithm,
             "files": sorted([file.path, file.size, file.digest] for file in self.files),
@@ -90,7 +95,7 @@ class Manifest:
             "row_count": self.row_count,
             "watermark": self.watermark,
         }
-        return sha256(canonical_json(content)).hexdigest()
+        return sha256(_canonical_content(content)).hexdigest()
 
     @property
     def size(self) -> int:
@@ -132,12 +137,10 @@ class Manifest:
                 f"{REMEDIES['manifest']}"
             ) from None
         try:
-            files = tuple(SnapshotFile(**entry, algorithm=algorithm) for entry in document.pop("files"))
+            files = _files(document.pop("files"), algorithm)
             manifest = cls(files=files, **document)
             actual = manifest.snapshot_id
-            for file in files:
-                check_path(file.path)
-                check_digest(file.digest)
+            _check_names(files)
         except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise _unreadable("manifest", f"does not have the expected fields: {error}") from error
         except CorruptSnapshot as error:
@@ -195,6 +198,28 @@ def snapshot_watermark(manifest: Manifest) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _files(entries: list[dict[str, Any]], algorithm: DigestAlgorithm) -> tuple[SnapshotFile, ...]:
+    """The files as they are stored. Raises `KeyError` and `TypeError` for other fields than there should be."""
+    if any(len(entry) != len(FILE_FIELDS) for entry in entries):
+        raise TypeError(f"a file has other fields than {', '.join(FILE_FIELDS)}")
+    return tuple(SnapshotFile(entry["path"], entry["size"], entry["digest"], algorithm) for entry in entries)
+
+
+def _check_names(files: tuple[SnapshotFile, ...]) -> None:
+    """Refuse files whose path or digest must not become part of a key."""
+    # All at once first, which takes a third of the time: what looks wrong may be two paths side by side, and is judged below.
+    digests = "".join(file.digest for file in files)
+    try:
+        sound = {len(file.digest) for file in files} <= {64} and bytes.fromhex(digests).hex() == digests
+    except ValueError:
+        sound = False
+    if sound and not SUSPICIOUS.search("\0".join(file.path for file in files)):
+        return
+    for file in files:
+        check_path(file.path)
+        check_digest(file.digest)
+
+
 def check_path(path: str) -> None:
     """Refuse a path that is absolute, climbs out of the snapshot, or is not in its plainest form."""
     if not NOT_PLAIN.isdisjoint(path.split("/")) or "\\" in path:
@@ -205,6 +230,14 @@ def check_digest(digest: str) -> None:
     """Refuse what is not a digest of 32 bytes in lower-case hex: it becomes part of a key."""
     if not DIGEST.fullmatch(digest):
         raise CorruptSnapshot(f"{digest!r} is no digest of 32 bytes in hex")
+
+
+def _canonical_content(content: object) -> bytes:
+    """`canonical_json` of what an id covers, ten times as fast; a test holds that it is the same."""
+    try:
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return canonical_json(content)  # numbers of more than 64 bits
 
 
 def canonical_json(value: object) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -78,6 +79,16 @@ def test_the_id_ignores_order_and_provenance(manifest: Manifest, random: Any, ot
     shuffled = list(manifest.files)
     random.shuffle(shuffled)
     assert replace(manifest, files=tuple(shuffled), **other).snapshot_id == manifest.snapshot_id
+
+
+@given(manifests)
+def test_the_id_is_that_of_the_canonical_content(manifest: Manifest):
+    """The id is the SHA-256 of JSON with sorted keys, no spaces and UTF-8, which anybody can compute again."""
+    content = json.loads(manifest.to_json())
+    files = sorted([file["path"], file["size"], file["digest"]] for file in content["files"])
+    named = {name: content[name] for name in ("schema", "row_count", "watermark")}
+    said = canonical_json({"algorithm": content["digest_algorithm"], "files": files, **named})
+    assert sha256(said).hexdigest() == manifest.snapshot_id
 
 
 @given(manifests, manifests)
@@ -206,6 +217,13 @@ def test_paths_out_of_the_snapshot_are_refused(path: str):
         Manifest.from_json(a_manifest("fine", path).to_json())
 
 
+@given(st.lists(paths | st.sampled_from(["a\0", "\0/b", "\0", "..."]), unique=True, max_size=5))
+def test_plain_paths_are_accepted_beside_each_other(several: list[str]):
+    """Whatever paths of plain parts a manifest names, and however they look side by side, it is read."""
+    manifest = a_manifest(*several)
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
 @given(paths)
 def test_plain_paths_are_accepted(path: str):
     """Every path of plain parts is a path of a snapshot."""
@@ -214,7 +232,7 @@ def test_plain_paths_are_accepted(path: str):
 
 def test_digests_that_are_none_are_refused():
     """What becomes a key in a bucket must be a digest: nothing else passes, with a right id or not."""
-    for digest in ("../../other", "0" * 63, "0" * 64 + "\n", "A" * 64):
+    for digest in ("../../other", "0" * 63, "0" * 64 + "\n", "A" * 64, "g" * 64, "0" * 62 + " 0"):
         damaged = replace(a_manifest(), files=(SnapshotFile("a", 1, digest, DEFAULT_DIGEST),))
         with pytest.raises(CorruptSnapshot, match="is no digest of 32 bytes in hex; bring back its former version"):
             Manifest.from_json(damaged.to_json())

@@ -14,8 +14,9 @@ from mcml_assets.domain.snapshot import SnapshotFile
 
 MIB = 1024 * 1024
 TICK_SECONDS = 1.0
-# What one file holds at most on its way: 64 MiB that are put in one request, twice where a client copies them; of a larger
-# one less, the parts in flight and what was read ahead.
+# What one file holds on its way besides its own bytes: what was read and is not yet collected for the request that puts it.
+READ_AHEAD = 8 * MIB
+# And at most, if it is put in parts: those in flight, what they are cut from, and what was read ahead.
 FILE_WINDOW = 128 * MIB
 SMALLEST_SHARE = 64 * 1024
 
@@ -43,8 +44,8 @@ class MemoryBudget:
     @contextmanager
     def reserved_for(self, file: SnapshotFile) -> Iterator[None]:
         """Hold the share of one file's transfer; a share larger than the whole budget takes the whole budget."""
-        # Held twice, as what was read and as what is written.
-        share = min(max(2 * file.size, SMALLEST_SHARE), FILE_WINDOW, self._size)
+        # A small one is held twice, as what was read and as what is written.
+        share = min(max(2 * file.size, SMALLEST_SHARE), file.size + READ_AHEAD, FILE_WINDOW, self._size)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= share)
             self._free -= share

@@ -15,8 +15,8 @@ from mcml_assets.domain.digest import DEFAULT_DIGEST, new_digest
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.snapshots.replication import replicate
 from mcml_assets.snapshots.store import SnapshotStore
-from mcml_assets_tests.benchmarks.replication_peers import CONCURRENCY, Absent, Rclone, boto3_client, run_s5cmd
-from mcml_assets_tests.benchmarks.replication_places import EmulatedBuckets, Place, local_folders, scratch
+from mcml_assets_tests.benchmarks.replication_peers import CONCURRENCY, Rclone, boto3_client, run_s5cmd
+from mcml_assets_tests.benchmarks.replication_places import Absent, EmulatedBuckets, Place, local_folders, scratch
 from mcml_assets_tests.benchmarks.replication_work import BLOBS, KIB, WORKLOAD, blob_keys, landing, seed
 from mcml_assets_tests.benchmarks.report import Result
 from mcml_assets_tests.clouds.damaging_proxy import damaging_proxy

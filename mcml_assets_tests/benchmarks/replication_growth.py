@@ -15,7 +15,7 @@ FILES = (500, 2000, 8000)
 MEBIBYTES = (256, 1024, 2048)
 LOCATIONS = (1, 4, 8)
 UNCHANGED = (100, 1000, 10_000)
-REPEATS = 3
+REPEATS = 2
 LINEAR = "ratio <= 1.5"
 """The cost of one unit, against its cost where there are few: 1 is linear, and the rest is for noise."""
 

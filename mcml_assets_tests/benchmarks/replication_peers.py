@@ -10,17 +10,20 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter, time
+from tempfile import TemporaryFile
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
 import obstore
+import psutil
 
 from mcml_assets.configuration.settings import PROJECT_ROOT
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.topology import Location
-from mcml_assets_tests.benchmarks.replication_places import Place, azure_container, s3_environment
+from mcml_assets_tests.benchmarks.replication_places import Absent, Place, azure_container, s3_environment
 from mcml_assets_tests.benchmarks.replication_work import BLOBS, MIB, blob_keys
 
 if TYPE_CHECKING:
@@ -29,17 +32,15 @@ if TYPE_CHECKING:
 S5CMD = PROJECT_ROOT / "build" / "bench" / "peers" / "bin" / "s5cmd"
 CONCURRENCY = 8
 """As the engine's default. rclone gets as many transfers, twice its own default."""
-
-
-class Absent(Exception):
-    """The peer cannot run here, or does not come to an end; says why, and what would help."""
+IDLE_SECONDS, IDLE_SHARE = 15.0, 0.03
+"""A process that used less processor time than this, in so long, waits for nothing that will come."""
 
 
 class Hung(Exception):
-    """The peer copied everything and did not end; `seconds` is when the last object had arrived."""
+    """The peer copied everything and did not end; `seconds` is when it did something for the last time."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"everything had arrived after {seconds:.1f} s, and the process did not end")
+        super().__init__(f"everything was done after {seconds:.1f} s, and the process did not end")
         self.seconds = seconds
 
 
@@ -68,18 +69,33 @@ class Rclone:
             program, "copy", f"source:{source.root}/{BLOBS}", f"target:{target.root}/{BLOBS}",
             "--transfers", str(CONCURRENCY), *self.options,
         ]  # fmt: skip
-        began, began_at = perf_counter(), time()
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        try:
-            _, errors = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            arrived = [meta for batch in obstore.list(target.client, BLOBS) for meta in batch]
-            if len(arrived) < files:
-                raise Absent(f"it copied {len(arrived)} of {files} objects in {timeout:g} s") from None
-            raise Hung(max(meta["last_modified"].timestamp() for meta in arrived) - began_at) from None
-        return process.returncode, errors.decode(), perf_counter() - began
+        with TemporaryFile() as told:
+            began = perf_counter()
+            process = psutil.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=told)
+            worked = _wait(process, timeout) - began
+            took = perf_counter() - began
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+                arrived = sum(len(batch) for batch in obstore.list(target.client, BLOBS))
+                if arrived < files:
+                    raise Absent(f"it copied {arrived} of {files} objects in {took:.0f} s")
+                raise Hung(worked)
+            told.seek(0)
+            return process.returncode, told.read().decode(), took
+
+
+def _wait(process: psutil.Popen, timeout: float) -> float:
+    """Until it ends, the time is over, or it has done nothing for `IDLE_SECONDS`; when it was seen at work last."""
+    used, worked = 0.0, perf_counter()
+    deadline = worked + timeout
+    while process.poll() is None and (now := perf_counter()) < min(deadline, worked + IDLE_SECONDS):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            if times.user + times.system > used + IDLE_SHARE:
+                used, worked = times.user + times.system, now
+        sleep(0.01)
+    return worked
 
 
 def s5cmd_seconds(source: Place, folder: Path) -> float:

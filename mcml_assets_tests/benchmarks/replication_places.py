@@ -4,6 +4,7 @@ What is copied is in `replication_work.py`, who copies it in `replication_peers.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,8 +31,13 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
 
 
+MEMORY, MEMORY_NEEDED = Path("/dev/shm"), 4 << 30  # noqa: S108 - emptied with the block
 NUMBERS = count()
 """Every bucket is a location of its own, because within one location nothing is copied."""
+
+
+class Absent(Exception):
+    """A peer or a place that cannot be had here, or a peer that does not come to an end; says why, and what would help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,15 @@ def local_folders() -> Iterator[Folders]:
     """Below `build/bench`, because /tmp may be memory."""
     with scratch() as folder:
         yield Folders(folder)
+
+
+@contextmanager
+def folders_in_memory() -> Iterator[Folders]:
+    """Where no disk is the limit. Raises `Absent` without a file system in memory that has room for the copies."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_NEEDED:
+        raise Absent(f"{MEMORY} is missing, or has less than {MEMORY_NEEDED >> 30} GiB free")
+    with TemporaryDirectory(dir=MEMORY, prefix="mcml-bench-") as folder:
+        yield Folders(Path(folder))
 
 
 @contextmanager

@@ -2,15 +2,25 @@
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from time import perf_counter
 
 from mcml_assets.domain.digest import DEFAULT_DIGEST, new_digest
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets_tests.benchmarks.replication_peers import Rclone, boto3_seconds, obstore_seconds, s5cmd_seconds
-from mcml_assets_tests.benchmarks.replication_places import EmulatedBuckets, Place, local_folders, scratch, web_folders
+from mcml_assets_tests.benchmarks.replication_places import (
+    Absent,
+    EmulatedBuckets,
+    Folders,
+    Place,
+    folders_in_memory,
+    local_folders,
+    scratch,
+    web_folders,
+)
 from mcml_assets_tests.benchmarks.replication_turns import OURS, UNVERIFIED, Turns
 from mcml_assets_tests.benchmarks.replication_work import KIB, MIB, engine_seconds, seed, unverified_seconds
 from mcml_assets_tests.benchmarks.report import Result
@@ -21,29 +31,52 @@ GB, MB = 1e9, 1e6
 TIMEOUT = 90.0
 """Seconds for one copy by rclone, which may not end by itself."""
 RCLONE, FLUSHED, S5CMD = "rclone copy", "rclone copy and a flush of the target", "s5cmd cp"
-BOTO3, OBSTORE = "boto3 and the Azure SDK", "bare obstore"
+BOTO3, OBSTORE, DIGESTS = "boto3 and the Azure SDK", "bare obstore", "digests alone, on all cores"
 
 
-def large_between_folders() -> list[Result]:
-    """Where the limit is the machine: disk, memory and the digest. Only ours is on disk when it ends, hence the flush."""
-    with local_folders() as folders:
-        source = folders.new()
+def large_in_memory() -> list[Result]:
+    """Where the limit is the machine and not its disk."""
+    work = "1 GiB as 64 MiB files between folders in memory, verified"
+    try:
+        return _large_between_folders(folders_in_memory, work, (RCLONE, OBSTORE, DIGESTS))
+    except Absent as absent:
+        return [Result(f"{work} (not measured: {absent})", "ratio >= 5", 0, None, "GB/s")]
+
+
+def large_on_disk() -> list[Result]:
+    """Only ours is on disk when it ends; so is rclone's after a flush."""
+    work = "1 GiB as 64 MiB files between folders on disk, verified"
+    return _large_between_folders(local_folders, work, (RCLONE, FLUSHED, OBSTORE))
+
+
+def _large_between_folders(
+    folders: Callable[[], AbstractContextManager[Folders]], work: str, peers: Sequence[str]
+) -> list[Result]:
+    def into(copy: Callable[[Place], float]) -> Callable[[], float]:
+        return _into_a_folder(copy, folders)
+
+    with folders() as sources:
+        source = sources.new()
         manifest = seed(source, [LARGE] * LARGE_FILES)
+        contenders = {
+            RCLONE: into(lambda target: Rclone().seconds(source, target, LARGE_FILES, TIMEOUT)),
+            FLUSHED: into(lambda target: _rclone_flushed(source, target)),
+            OBSTORE: into(lambda target: obstore_seconds(source, target, manifest, streaming=True)),
+            DIGESTS: _digest_seconds,
+        }
         turns = Turns(
             {
-                OURS: _into_a_folder(lambda target: engine_seconds(source, target, manifest)),
-                RCLONE: _into_a_folder(lambda target: Rclone().seconds(source, target, LARGE_FILES, TIMEOUT)),
-                FLUSHED: _into_a_folder(lambda target: _rclone_flushed(source, target)),
-                OBSTORE: _into_a_folder(lambda target: obstore_seconds(source, target, manifest, streaming=True)),
-                UNVERIFIED: _into_a_folder(lambda target: unverified_seconds(source, target, manifest)),
-                "digests alone, on all cores": _digest_seconds,
+                OURS: into(lambda target: engine_seconds(source, target, manifest)),
+                UNVERIFIED: into(lambda target: unverified_seconds(source, target, manifest)),
+                **{peer: contenders[peer] for peer in peers},
             },
             repeats=5,
         )
-    work, size = "1 GiB as 64 MiB files between folders, verified", manifest.size / GB
+    size = manifest.size / GB
     return [
         turns.rate(work, "ratio >= 5", RCLONE, size, "GB/s"),
-        *(turns.rate(work, "", peer, size, "GB/s") for peer in (FLUSHED, OBSTORE, UNVERIFIED, "digests alone, on all cores")),
+        *(turns.rate(work, "", peer, size, "GB/s") for peer in peers if peer != RCLONE),
+        turns.time(work, "", UNVERIFIED),
     ]
 
 
@@ -131,12 +164,14 @@ def _into_folder(source: Place, manifest: Manifest, work: str, amount: float, un
     return Turns({OURS: ours, S5CMD: s5cmd}, repeats=3).rate(work, "", S5CMD, amount, unit)
 
 
-def _into_a_folder(copy: Callable[[Place], float]) -> Callable[[], float]:
+def _into_a_folder(
+    copy: Callable[[Place], float], folders: Callable[[], AbstractContextManager[Folders]] = local_folders
+) -> Callable[[], float]:
     """Each time into a new bucket, on a disk that owes nothing to who came before."""
 
     def run() -> float:
-        with local_folders() as folders:
-            target = folders.new()
+        with folders() as targets:
+            target = targets.new()
             os.sync()
             return copy(target)
 

@@ -3,25 +3,34 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from statistics import median
+from time import monotonic
 
-from mcml_assets_tests.benchmarks.replication_peers import Absent, Hung
+from mcml_assets_tests.benchmarks.replication_peers import Hung
+from mcml_assets_tests.benchmarks.replication_places import Absent
 from mcml_assets_tests.benchmarks.report import Result
 
 OURS = "ours"
 UNVERIFIED = "the same without digests"
+ENOUGH_SECONDS = 60.0
+"""After so long no further round is begun, so that the whole benchmark ends within a quarter of an hour."""
 
 
 class Turns:
-    """The seconds of every contender, measured in turns, so that a noisy neighbour meets all alike."""
+    """The seconds of every contender, measured in turns, so that a noisy neighbour meets all alike.
+
+    They meet `repeats` times, or as often as one minute allows, and at least once.
+    """
 
     def __init__(self, contenders: Mapping[str, Callable[[], float]], repeats: int) -> None:
         self._seconds: dict[str, list[float]] = defaultdict(list)
         self._hung: dict[str, int] = defaultdict(int)
         self._absent: dict[str, str] = {}
-        self._repeats = repeats
-        for _ in range(repeats):
+        self._rounds = 0
+        began = monotonic()
+        while self._rounds < repeats and (self._rounds == 0 or monotonic() - began < ENOUGH_SECONDS):
             for name, run in contenders.items():
                 self._measure(name, run)
+            self._rounds += 1
 
     def seconds(self, name: str) -> float | None:
         """The median, None for who is absent."""
@@ -32,8 +41,8 @@ class Turns:
         if name in self._absent:
             return f"{name} (absent: {self._absent[name]})"
         if self._hung[name]:
-            hung = f"{self._hung[name]} of {self._repeats} times"
-            return f"{name} (did not end {hung}; its time is until the last object had arrived)"
+            hung = f"{self._hung[name]} of {self._rounds} times"
+            return f"{name} (did not end {hung}; its time is until it did something for the last time)"
         return name
 
     def best(self, *names: str) -> str:

@@ -6,7 +6,7 @@ from time import perf_counter
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.snapshots.replication import replicate
 from mcml_assets_tests.benchmarks.replication_peers import Rclone
-from mcml_assets_tests.benchmarks.replication_places import EmulatedBuckets, Place, local_folders
+from mcml_assets_tests.benchmarks.replication_places import EmulatedBuckets, Place
 from mcml_assets_tests.benchmarks.replication_turns import OURS, Turns
 from mcml_assets_tests.benchmarks.replication_work import KIB, engine_seconds, landing, raw_data, seed
 from mcml_assets_tests.benchmarks.report import Result
@@ -15,13 +15,6 @@ FILES, SIZE = 10_000, KIB
 FIRST_TIMEOUT, TIMEOUT = 300.0, 150.0
 AT_HAND = "by a manifest at hand"
 RCLONE, CHECKSUM = "rclone copy", "rclone copy --checksum"
-
-
-def unchanged_between_folders() -> list[Result]:
-    """Where asking costs least, so where a peer that asks for every object does best."""
-    with local_folders() as folders:
-        turns = _turns(folders.new(), folders.new)
-    return [turns.time("re-sync of 10,000 unchanged objects between folders", "", peer) for peer in (RCLONE, CHECKSUM)]
 
 
 def unchanged_through_emulators(emulators: EmulatedBuckets) -> list[Result]:

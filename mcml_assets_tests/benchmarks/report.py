@@ -78,6 +78,16 @@ def publish(name: str, results: Sequence[Result]) -> None:
     console.print(f"Written to {target.relative_to(PROJECT_ROOT)}")
 
 
+def markdown(results: Sequence[Result]) -> str:
+    """The same table as Markdown, to be pasted."""
+    lines = ["| what | ours | peer | unit | ratio | goal | met |", "| --- | ---: | ---: | --- | ---: | --- | --- |"]
+    for result in results:
+        met = {True: "yes", False: "no", None: ""}[result.met]
+        figures = [*_figures(result.ours, result.peer), result.unit, *_figures(result.ratio)]
+        lines.append(f"| {' | '.join([result.name, *figures, result.goal, met])} |")
+    return "\n".join(lines)
+
+
 def _figures(*values: float | None) -> list[str]:
     """Three digits of each, without exponents."""
     return ["-" if value is None else f"{float(f'{value:.3g}'):,g}" for value in values]

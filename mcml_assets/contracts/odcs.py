@@ -9,6 +9,7 @@ import datetime as dt
 import inspect
 from collections.abc import Mapping
 from hashlib import sha256
+from math import isfinite
 from textwrap import dedent
 from typing import Any
 
@@ -24,6 +25,7 @@ from mcml_assets.domain.workload import Workload
 API_VERSION = "v3.1.0"
 LOGICAL = (("timestamp", "timestamp"), ("date", "date"), ("bool", "boolean"), ("int", "integer"), ("uint", "integer"),
            ("float", "number"), ("double", "number"))  # fmt: skip
+# What a check limits, in the standard's words.
 LIMITS = {
     "greater_than_or_equal_to": {"min_value": "minimum"},
     "less_than_or_equal_to": {"max_value": "maximum"},
@@ -33,11 +35,23 @@ LIMITS = {
     "str_length": {"min_value": "minLength", "max_value": "maxLength"},
     "str_matches": {"pattern": "pattern"},
 }
+EXCLUDED = {"include_min": ("minimum", "exclusiveMinimum"), "include_max": ("maximum", "exclusiveMaximum")}
+# The standard has each limit for columns of some logical types, as values of one kind.
+BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+OPTIONS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "string": {"minLength": int, "maxLength": int, "pattern": str},
+    **{logical: dict.fromkeys(BOUNDS, str) for logical in ("timestamp", "date")},
+    **{logical: dict.fromkeys(BOUNDS, (int, float)) for logical in ("integer", "number")},
+}
 
 
 def contract_of(workload: Workload) -> Contract:
     """The contract as code and declaration say it now. Raises `ConfigurationError` when the code cannot be used."""
-    schemas = load_schemas(workload.contract)
+    return contract_of_schemas(workload, load_schemas(workload.contract))
+
+
+def contract_of_schemas(workload: Workload, schemas: Mapping[str, pa.DataFrameSchema]) -> Contract:
+    """What these schemas say of the workload's declared columns."""
     tables: dict[str, ContractTable] = {}
     for source in workload.sources:
         schema = schemas.get(source.name, pa.DataFrameSchema())
@@ -102,7 +116,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, frozenset | set | tuple | list):
         return sorted((_plain(item) for item in value), key=lambda item: (str(type(item)), item))
-    return value if isinstance(value, str | int | float | bool) else str(value)
+    # JSON has no infinite number.
+    return value if isinstance(value, str | int | bool) or (isinstance(value, float) and isfinite(value)) else str(value)
 
 
 def _table(name: str, table: ContractTable, workload: Workload) -> dict[str, Any]:
@@ -129,12 +144,7 @@ def _property(name: str, column: ContractColumn, workload: Workload) -> dict[str
     }
     if name in workload.personal_columns:
         document["classification"] = "personal"
-    options = {
-        option: rule.given[bound]
-        for rule in column.rules
-        for bound, option in LIMITS.get(rule.check, {}).items()
-        if bound in rule.given
-    }
+    options = _options(column, document["logicalType"])
     if options:
         document["logicalTypeOptions"] = options
     if column.rules:
@@ -142,6 +152,23 @@ def _property(name: str, column: ContractColumn, workload: Workload) -> dict[str
     if references := [rule.given["to"] for rule in column.rules if rule.check == REFERENCES]:
         document["relationships"] = [{"type": "foreignKey", "to": to} for to in references]
     return document
+
+
+def _options(column: ContractColumn, logical: str) -> dict[str, Any]:
+    """The limits that the standard has a word for; all of them stand under `quality`, too."""
+    options: dict[str, Any] = {}
+    for rule in column.rules:
+        words = {bound: option for bound, option in LIMITS.get(rule.check, {}).items() if bound in rule.given}
+        for included, (word, excluded) in EXCLUDED.items():
+            if rule.given.get(included) is False:
+                words = {bound: excluded if option == word else option for bound, option in words.items()}
+        options |= {option: rule.given[bound] for bound, option in words.items()}
+    kinds = OPTIONS.get(logical, {})
+    return {
+        option: value
+        for option, value in options.items()
+        if option in kinds and isinstance(value, kinds[option]) and not isinstance(value, bool)
+    }
 
 
 def _quality(rule: ContractRule) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Asks rules of Parquet files with DuckDB: one pass counts what breaks every row rule; samples are read only of what is broken.
+"""Asks rules of Parquet files with DuckDB: one pass over the rows answers every rule; only what is broken is read again.
 
-Rows are never brought into Python, so memory does not grow with them, except for columns that must be unique. Imports
-duckdb and pyarrow: import it inside functions.
+Of rows that must differ the hashes are kept, 8 bytes per row and rule, twice while they are sorted; else memory does not
+grow with the rows. What the one query asks is put together in `one_pass.py`. Imports duckdb and pyarrow: import it inside
+functions.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mcml_assets.contracts.one_pass import answer
 from mcml_assets.contracts.rules import (
     SAMPLES,
     DistinctRule,
@@ -29,24 +32,35 @@ from mcml_assets.contracts.translation import literal, quoted
 from mcml_assets.domain.errors import ContractViolation
 
 DAY_SECONDS = 86_400
+# Up to 256 values take one byte per cell; the second is for the values themselves.
+BYTES_PER_CELL = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The Parquet files of one table, in order, and the types of their columns."""
+    """The Parquet files of one table, in order, and the types of their columns.
+
+    `mixed` where the files' columns are not the same; `repeating` are text columns of few values.
+    """
 
     name: str
     files: tuple[Path, ...]
     fields: Mapping[str, pa.DataType]
     mixed: bool
+    repeating: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, name: str, files: Sequence[Path]) -> "Table":
-        """Read the footers. Raises `ContractViolation` for a file that is no Parquet, or types that do not go together."""
+    def of(cls, name: str, files: Sequence[Path], ignored: Collection[str] = ()) -> "Table":
+        """Read the footers; `ignored` columns are as if they were not there.
+
+        Raises `ContractViolation` for a file that is no Parquet, or types that do not go together.
+        """
+        footers: list[pq.FileMetaData] = []
         schemas: list[pa.Schema] = []
         for file in files:
             try:
-                schemas.append(pq.read_schema(file).remove_metadata())
+                footers.append(pq.read_metadata(file))
+                schemas.append(_without(footers[-1].schema.to_arrow_schema().remove_metadata(), ignored))
             except (pa.ArrowInvalid, OSError) as error:
                 raise ContractViolation(
                     f"{name}: {file.name}: expected a Parquet file, found {file.stat().st_size} bytes that are truncated or "
@@ -58,7 +72,8 @@ class Table:
             # Arrow's message names columns and types, no values.
             raise ContractViolation(f"{name}: the files do not go together: {error}") from error
         mixed = any(not one.equals(schemas[0]) for one in schemas[1:])
-        return cls(name, tuple(files), {field.name: field.type for field in schema}, mixed)
+        fields = {field.name: field.type for field in schema}
+        return cls(name, tuple(files), fields, mixed, _repeating(fields, footers))
 
     def sql(self, *, numbered: bool = False) -> str:
         """The table function that reads the rows; `numbered` ones know their file and their place in it."""
@@ -105,23 +120,24 @@ def ask(
     `key` names a row where none of its columns is in `unshown`, of which no value is ever told.
     """
     asked = _Asked(connection, table, [column for column in key if column in table.fields], frozenset(unshown))
-    row_rules = [rule for rule in rules if isinstance(rule, RowRule)]
-    fresh = [rule for rule in rules if isinstance(rule, FreshRule)]
-    wanted = ["count(*)", *(f"count(*) FILTER (WHERE {rule.broken})" for rule in row_rules)]
-    wanted += [f"epoch_us(max({quoted(rule.column)}))" for rule in fresh]
-    rows, *figures = asked.one(f"SELECT {', '.join(wanted)} FROM {table.sql()}")  # noqa: S608 - names and values are quoted
-    counts = dict(zip([rule.key for rule in (*row_rules, *fresh)], figures, strict=True))
+    fitting = {
+        rule.other_table: others[rule.other_table].sql()
+        for rule in rules
+        if isinstance(rule, ReferenceRule) and asked.unfit(rule, others) is None
+    }
+    found = answer(connection, table.sql(), rules, table.repeating, fitting)
     results = []
     for rule in rules:
         match rule:
             case RowRule():
-                results.append(asked.row_rule(rule, counts[rule.key]))
+                results.append(asked.row_rule(rule, found.broken[rule.key]))
             case DistinctRule():
-                results.append(asked.distinct(rule, rows))
+                results.append(asked.distinct(rule, suspected=found.suspected[rule.key]))
             case ReferenceRule():
-                results.append(asked.reference(rule, others.get(rule.other_table)))
+                results.append(asked.reference(rule, others, found.broken.get(rule.key, 0)))
             case FreshRule():
-                results.append(_fresh(table.name, rule, counts[rule.key], watermark))
+                told = rule.column not in asked.unshown
+                results.append(_fresh(table.name, rule, found.newest[rule.key], watermark, told=told))
     return results
 
 
@@ -144,30 +160,33 @@ class _Asked:
             (broken,) = self.one(f"SELECT count(*) FROM {self.table.sql()} WHERE {condition}")  # noqa: S608 - quoted
         return self._result(rule, broken, condition, self._shown(rule.key[0]))
 
-    def distinct(self, rule: DistinctRule, rows: int) -> RuleResult:
-        columns = ", ".join(map(quoted, rule.columns))
-        (different,) = self.one(f"SELECT count(*) FROM (SELECT 1 FROM {self.table.sql()} GROUP BY {columns})")  # noqa: S608
-        if different == rows:
+    def distinct(self, rule: DistinctRule, *, suspected: bool) -> RuleResult:
+        if not suspected:
             return self._result(rule, 0, "false", None)
+        columns = ", ".join(map(quoted, rule.columns))
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {columns}, count(*) AS times "  # noqa: S608 - quoted
             f"FROM {self.table.sql()} GROUP BY {columns} HAVING count(*) > 1"
         )
-        (broken,) = self.one("SELECT sum(times) FROM repeated")
+        (broken,) = self.one("SELECT coalesce(sum(times), 0) FROM repeated")
         same = " AND ".join(f"repeated.{quoted(name)} IS NOT DISTINCT FROM asked.{quoted(name)}" for name in rule.columns)
         condition = f"EXISTS (SELECT 1 FROM repeated WHERE {same})"  # noqa: S608 - quoted
         return self._result(rule, int(broken), condition, self._shown(rule.key[0]))
 
-    def reference(self, rule: ReferenceRule, other: Table | None) -> RuleResult:
+    def unfit(self, rule: ReferenceRule, others: Mapping[str, Table]) -> str | None:
+        """Why the column cannot be looked up in the other table's; None when it can."""
+        other = others.get(rule.other_table)
         if other is None or rule.other_column not in other.fields:
-            text = f"{rule.text} (there is no {rule.other_table}.{rule.other_column})"
-            return RuleResult(self.table.name, rule.column, text, 1)
+            return f"there is no {rule.other_table}.{rule.other_column}"
+        here, there = self.table.fields[rule.column], other.fields[rule.other_column]
+        return None if str(here) == str(there) else f"the types differ: {here} and {there}"
+
+    def reference(self, rule: ReferenceRule, others: Mapping[str, Table], broken: int) -> RuleResult:
+        if (problem := self.unfit(rule, others)) is not None:
+            return RuleResult(self.table.name, rule.column, f"{rule.text} ({problem})", 1)
+        other = others[rule.other_table]
         name, known = quoted(rule.column), f"SELECT {quoted(rule.other_column)} AS known FROM {other.sql()}"  # noqa: S608
-        if str(self.table.fields[rule.column]) != str(other.fields[rule.other_column]):
-            found = f"{self.table.fields[rule.column]} and {other.fields[rule.other_column]}"
-            return RuleResult(self.table.name, rule.column, f"{rule.text} (the types differ: {found})", 1)
         condition = f"{name} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ({known}) WHERE known = asked.{name})"  # noqa: S608
-        (broken,) = self.one(f"SELECT count(*) FROM {self.table.sql()} AS asked WHERE {condition}")  # noqa: S608 - quoted
         return self._result(rule, broken, condition, self._shown(rule.column))
 
     def _judged(self, rule: RowRule) -> str:
@@ -205,14 +224,34 @@ class _Asked:
         return RuleResult(self.table.name, rule.key[0], rule.text, broken, examples, keys)
 
 
+def _without(schema: pa.Schema, ignored: Collection[str]) -> pa.Schema:
+    return pa.schema([field for field in schema if field.name not in ignored])
+
+
+def _repeating(fields: Mapping[str, pa.DataType], footers: Sequence[pq.FileMetaData]) -> frozenset[str]:
+    """Text columns whose values repeat, by the bytes that Parquet needs for each cell."""
+    size, cells = Counter[str](), Counter[str]()
+    for footer in footers:
+        for group in map(footer.row_group, range(footer.num_row_groups)):
+            for chunk in map(group.column, range(group.num_columns)):
+                size[chunk.path_in_schema] += chunk.total_uncompressed_size
+                cells[chunk.path_in_schema] += chunk.num_values
+    return frozenset(
+        name for name, type_ in fields.items() if pa.types.is_string(type_) and size[name] <= BYTES_PER_CELL * cells[name]
+    )
+
+
 def row_key(file: str, number: int, named: Mapping[str, object]) -> str:
     """How a report names a row: its place (rows count from 0), and the values of the table's key."""
     values = ", ".join(f"{name}={value}" for name, value in named.items())
     return shortened(f"{Path(file).name} row {number}" + (f" ({values})" if values else ""))
 
 
-def _fresh(table: str, rule: FreshRule, newest: int | None, watermark: datetime | None) -> RuleResult:
-    """A stale table breaks the rule once, whatever its rows; with no row, or no watermark to compare with, as well."""
+def _fresh(table: str, rule: FreshRule, newest: int | None, watermark: datetime | None, *, told: bool) -> RuleResult:
+    """A stale table breaks the rule once, whatever its rows; with no row, or no watermark to compare with, as well.
+
+    How stale it is would tell its newest time, and is left out unless that may be `told`.
+    """
     if newest is None or watermark is None:
         what = "no row has a time" if newest is None else "the snapshot has no watermark"
         return RuleResult(table, rule.column, f"{rule.text} ({what})", 1)
@@ -220,4 +259,4 @@ def _fresh(table: str, rule: FreshRule, newest: int | None, watermark: datetime 
     days = (moment.timestamp() - newest / 1e6) / DAY_SECONDS
     if days <= rule.within_days:
         return RuleResult(table, rule.column, rule.text, 0)
-    return RuleResult(table, rule.column, f"{rule.text} (it is {days:.1f} days)", 1)
+    return RuleResult(table, rule.column, rule.text + (f" (it is {days:.1f} days)" if told else ""), 1)

@@ -22,7 +22,6 @@ _SAME_MEANING = re.compile(
     | [*+?] | \{{\d+(?:,\d*)?\}} )* \$?""",
     re.VERBOSE,
 )
-_FOREIGN = r"[^\x00-\x7F]|\n"
 
 Translated = tuple[str, Callable[[object], bool] | None]
 
@@ -149,7 +148,8 @@ def _pattern(begin: str, match: Callable[[re.Pattern[str], str], object]) -> Cal
         if not pattern.flags & ~re.UNICODE and _SAME_MEANING.fullmatch(pattern.pattern):
             sure = (
                 f"regexp_matches({column}, {literal(f'{begin}(?:{pattern.pattern})')}) "
-                f"AND NOT regexp_matches({column}, {literal(_FOREIGN)})"
+                # Plain text has as many bytes as characters, and no second line.
+                f"AND strlen({column}) = length({column}) AND NOT contains({column}, chr(10))"
             )
         return sure, lambda value: match(pattern, str(value)) is not None
 

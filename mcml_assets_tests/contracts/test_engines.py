@@ -1,6 +1,7 @@
 """Both engines give one verdict: what DuckDB counts over Parquet is what pandera finds in pandas, rule by rule."""
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,11 +55,13 @@ def text_checks() -> st.SearchStrategy[pa.Check]:
     )
 
 
-def both(schema: pa.DataFrameSchema, frame: pd.DataFrame, folder: Path) -> tuple[dict, dict]:
-    """The failures of each rule, by DuckDB and what it leaves, and by pandera alone."""
+def both(schema: pa.DataFrameSchema, frame: pd.DataFrame, folder: Path, repeating: bool = False) -> tuple[dict, dict]:
+    """The failures of each rule, by DuckDB and what it leaves, and by pandera alone; `repeating` text is asked by value."""
     file = folder / "rows.parquet"
     frame.to_parquet(file, index=False)
     table = Table.of("rows", [file])
+    text = [name for name, type_ in table.fields.items() if str(type_) == "string"]
+    table = replace(table, repeating=frozenset(text if repeating else ()))
     reading = read_rules("rows", schema, table.fields)
     with database() as connection:
         ours = ask(connection, table, reading.rules, {"rows": table}, key=(), unshown=(), watermark=None)
@@ -99,13 +102,13 @@ def test_duckdb_and_pandas_agree(data: st.DataObject) -> None:
             "text": pa.Column(str, data.draw(st.lists(text_checks(), max_size=2)), nullable=data.draw(st.booleans())),
             "time": pa.Column(pa.DateTime, bound),
         },
-        unique=data.draw(st.sampled_from([None, ["whole", "time"], ["whole"]])),
+        unique=data.draw(st.sampled_from([None, ["whole", "time"], ["number"], ["text", "number"]])),
         checks=data.draw(st.sampled_from([None, pa.Check(lambda rows: rows["whole"] > rows["number"], name="more")])),
     )
     if not any(isinstance(text, str) for text in frame["text"]):
         frame["text"] = frame["text"].fillna("a")  # a column of nothing has no type; told apart elsewhere
     with TemporaryDirectory() as folder:
-        ours, peer = both(schema, frame, Path(folder))
+        ours, peer = both(schema, frame, Path(folder), repeating=data.draw(st.booleans()))
     assert ours == peer
 
 
@@ -149,7 +152,7 @@ def test_a_pattern_means_what_python_means(values: list[str], pattern: str) -> N
     """RE2 is asked only where it means the same: digits of other scripts and a line break before the end included."""
     schema = pa.DataFrameSchema({"a": pa.Column(str, pa.Check.str_matches(pattern))})
     with TemporaryDirectory() as folder:
-        ours, _ = both(schema, pd.DataFrame({"a": values}), Path(folder))
+        ours, _ = both(schema, pd.DataFrame({"a": values}), Path(folder), repeating=len(values) % 2 == 0)
     broken = sum(re.match(pattern, value) is None for value in values)
     assert ours["a", f"str_matches('{pattern}')"] == [broken]
 
@@ -158,3 +161,22 @@ def _stored(frame: pd.DataFrame, folder: Path) -> Path:
     file = folder / "stored.parquet"
     frame.to_parquet(file, index=False)
     return file
+
+
+def test_text_of_few_values_is_recognised_by_its_size(tmp_path: Path) -> None:
+    """Forty names in many rows are asked by value, keys that never repeat row by row, and both are counted alike."""
+    rows = 20_000
+    frame = pd.DataFrame({"kind": [f"kind {row % 40}" for row in range(rows)], "key": [f"{row:06}" for row in range(rows)]})
+    frame.loc[:4, "kind"] = None
+    table = Table.of("rows", [_stored(frame, tmp_path)])
+    assert table.repeating == {"kind"}
+    check = pa.Check.isin([f"kind {number}" for number in range(39)], error="known")
+    schema = pa.DataFrameSchema({"kind": pa.Column(str, check), "key": pa.Column(str, pa.Check.str_length(6, 6), unique=True)})
+    reading = read_rules("rows", schema, table.fields)
+    with database() as connection:
+        results = ask(connection, table, reading.rules, {"rows": table}, key=(), unshown=(), watermark=None)
+    told = {(rule.column, rule.rule): (rule.failures, rule.keys[:1]) for rule in results if rule.failures}
+    assert told == {
+        ("kind", "not null"): (5, ("stored.parquet row 0",)),
+        ("kind", "known"): (rows // 40, ("stored.parquet row 39",)),
+    }

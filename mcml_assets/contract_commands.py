@@ -28,10 +28,16 @@ CODE = "code"
 def export(workload: WorkloadName, json_: Json = False) -> None:
     """Write the declared version as `contracts/<version>.odcs.yaml` beside `defs.yaml`, in the Open Data Contract Standard.
 
+    Its code is kept beside it as `<version>.py`: data that landed under this version is always judged by it.
     A version that is exported already is never changed: a change needs a new version, a breaking one a new first number.
     JSON: {workload, version, file, changes}, with `changes` since the version before as `diff` prints them.
     """
-    from mcml_assets.configuration.contract_files import export_file, exported_versions, read_contract  # noqa: PLC0415
+    from mcml_assets.configuration.contract_files import (  # noqa: PLC0415 - reads YAML, only here
+        code_file,
+        export_file,
+        exported_versions,
+        read_contract,
+    )
     from mcml_assets.contracts.odcs import contract_of, to_odcs, to_yaml  # noqa: PLC0415 - pandera, only here
     from mcml_assets.domain.contract import changes, version_key, version_problem  # noqa: PLC0415 - with them
 
@@ -46,6 +52,7 @@ def export(workload: WorkloadName, json_: Json = False) -> None:
         file = export_file(facts.directory, contract.version)
         file.parent.mkdir(exist_ok=True)
         file.write_text(to_yaml(to_odcs(contract, facts)), "utf-8")
+        code_file(facts.directory, contract.version).write_bytes(facts.contract.file.read_bytes())
     except McmlError as error:
         fail(error)
     if json_:

@@ -16,7 +16,7 @@ from mcml_assets.clouds.registry import open_store
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import CorruptSnapshot, LocationUnavailable, McmlError, ObjectNotFound, TransientError
 from mcml_assets.domain.prediction import PredictionRow, keyed_digest, predicted_at
-from mcml_assets.domain.snapshot import Manifest, canonical_json
+from mcml_assets.domain.snapshot import CONTRACT, Manifest, canonical_json
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import Workload
 from mcml_assets.serving.folder import DataPlaneFolder
@@ -135,7 +135,7 @@ class Archive:
             step = self._step(workload, row, asset, wanted, problems)
             steps += [step] if step else []
         landing = next((step for step in steps if step.asset == "landing"), None)
-        contract = landing.facts.get("contract_version", landing.code_version) if landing else None
+        contract = landing.facts.get(CONTRACT) if landing else None
         return Explanation(row, logged_in, served_from, tuple(steps), contract, tuple(problems))
 
     def replay(self, row: PredictionRow) -> Replay:

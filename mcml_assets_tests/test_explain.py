@@ -118,7 +118,7 @@ def test_the_walk_reaches_the_contract(audited: Audited) -> None:
     assert features.snapshot_id == audited.bench.current(LOCATION, "feature_snapshot") == walk.row.feature_snapshot
     assert raw.snapshot_id == landing.snapshot_id == audited.bench.current(LOCATION, "landing")
     assert landing.facts["number"] == 0
-    assert walk.contract_version
+    assert walk.contract_version == landing.facts["contract"] == "1.0"
     assert (walk.row.caller, walk.row.route_epoch) == ("underwriter-3", 7)
 
 

@@ -1,7 +1,8 @@
 """`contract`: the workload's rules about its data, asked of what is about to land, and of what each location stores.
 
 The rules over raw data are the user's, beside `defs.yaml`; those over features follow from the declared views, with the
-user's own added. How they are asked is `contracts/`'s business.
+user's own added. How they are asked is `contracts/`'s business. What is stored is judged by the version of the contract
+that its manifest names, whatever is declared by now.
 
 A location's verdict is its own: it is asked of the bytes this location stores, never taken from another's record. But it
 follows from the snapshot id and the contract alone, so a location that judged this very snapshot by this very contract
@@ -9,17 +10,21 @@ does not read it again; whether the bytes are still those of the snapshot is `in
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mcml_assets.asset_checks.contract_version import contract_version
 from mcml_assets.asset_checks.partitioned import partitioned_check, partitioned_check_spec
+from mcml_assets.contracts.version import JudgedBy, judged_by, judgement_digest
 from mcml_assets.declaration import asset_key, watermark_of
 from mcml_assets.domain.errors import McmlError, ObjectNotFound
 from mcml_assets.domain.snapshot import Manifest
-from mcml_assets.domain.workload import Workload
+from mcml_assets.domain.workload import FeatureView, Workload
+from mcml_assets.features.digests import EVENT_TIMESTAMP
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.stores import CloudStores
 
@@ -41,11 +46,16 @@ def contract_check(asset: dg.AssetKey, partitions: dg.PartitionsDefinition) -> d
     )
 
 
-def contract_result(check: dg.AssetCheckSpec, workload: Workload, rules: Sequence["RuleResult"]) -> dg.AssetCheckResult:
+def contract_result(check: dg.AssetCheckSpec, version: str, rules: Sequence["RuleResult"]) -> dg.AssetCheckResult:
     """Each rule with its count; passes only if there is a rule and none is broken."""
     return dg.AssetCheckResult(
-        passed=_holds(rules), check_name=check.name, asset_key=check.asset_key, metadata=_told(workload, rules)
+        passed=_holds(rules), check_name=check.name, asset_key=check.asset_key, metadata=_told(version, rules)
     )
+
+
+def unjudged_result(check: dg.AssetCheckSpec, error: Exception) -> dg.AssetCheckResult:
+    """What cannot be judged has not been found right."""
+    return dg.AssetCheckResult(passed=False, check_name=check.name, asset_key=check.asset_key, metadata=_unjudged(error))
 
 
 def build_raw_data_contract(workload: Workload) -> dg.AssetChecksDefinition:
@@ -54,8 +64,9 @@ def build_raw_data_contract(workload: Workload) -> dg.AssetChecksDefinition:
     def judged(stores: CloudStores, location: str, manifest: Manifest, files: Mapping[str, Path]) -> Sequence["RuleResult"]:
         from mcml_assets.contracts.judge import judge  # noqa: PLC0415 - pandera and duckdb, only when data is read
 
-        tables = {source.name: _of_table(files, source.name) for source in workload.sources}
-        return judge(workload.contract, tables, workload.unshown_columns, watermark_of(manifest))
+        by = _judged_by(workload, manifest)
+        tables = {name: _of_table(files, name) for name in manifest.schema}
+        return judge(by.function, tables, by.unshown, watermark_of(manifest), by.ignored)
 
     return _build(workload, "raw_data", "Every rule of the workload's contract holds for what is stored here.", judged)
 
@@ -67,8 +78,12 @@ def build_feature_contract(workload: Workload) -> dg.AssetChecksDefinition:
         from mcml_assets.contracts.of_features import judge_features  # noqa: PLC0415 - pyarrow and duckdb, when data is read
 
         raw = stores.snapshots(workload, location, "raw_data").current()
-        tables = {view.name: _of_table(files, view.name) for view in workload.features.views}
-        return judge_features(workload, tables, watermark_of(manifest), watermark_of(raw) if raw else None)
+        views = workload.features.views
+        if contract_version(manifest) != workload.contract_version:
+            # Of features that were computed from data of another version their manifest says what they are.
+            views = tuple(_as_stored(view, manifest) for view in views if view.name in manifest.schema)
+        tables = {view.name: _of_table(files, view.name) for view in views}
+        return judge_features(workload, views, tables, watermark_of(manifest), watermark_of(raw) if raw else None)
 
     return _build(
         workload, "feature_snapshot", "Features have the declared form, one row per key and time, and are fresh.", judged
@@ -86,15 +101,15 @@ def _build(workload: Workload, noun: str, promise: str, judged: Any) -> dg.Asset
             manifest = snapshots.current()
             if manifest is None:
                 raise ObjectNotFound(f"{location} holds no {noun} of {workload.name}")
-            about = {"snapshot_id": manifest.snapshot_id, "judged_by": _judged_by(workload, stores, location, noun)}
+            about = {"snapshot_id": manifest.snapshot_id, "judged_by": _digest(workload, stores, location, noun, manifest)}
             if known := _own_verdict(context, key, location, about, len(workload.locations)):
                 return dg.AssetCheckResult(passed=True, metadata={**known, "read": False})
             with TemporaryDirectory() as scratch:
                 rules = judged(stores, location, manifest, snapshots.fetch(manifest, Path(scratch)))
         except McmlError as error:
-            # What cannot be judged has not been found right.
-            return dg.AssetCheckResult(passed=False, metadata={"problem": str(error), "error": type(error).__name__})
-        return dg.AssetCheckResult(passed=_holds(rules), metadata={**_told(workload, rules), **about, "read": True})
+            return dg.AssetCheckResult(passed=False, metadata=_unjudged(error))
+        told = _told(contract_version(manifest), rules)
+        return dg.AssetCheckResult(passed=_holds(rules), metadata={**told, **about, "read": True})
 
     return contract
 
@@ -103,12 +118,23 @@ def _of_table(files: Mapping[str, Path], name: str) -> list[Path]:
     return [local for path, local in sorted(files.items()) if path.startswith(f"{name}/")]
 
 
-def _judged_by(workload: Workload, stores: CloudStores, location: str, noun: str) -> str:
-    """What besides the snapshot a verdict follows from: contract, declaration, and the watermark that features are held to."""
-    from mcml_assets.contracts.version import judgement_digest  # noqa: PLC0415 - only when asked
+def _as_stored(view: FeatureView, manifest: Manifest) -> FeatureView:
+    stored = {name: type_ for name, type_ in manifest.schema[view.name].items() if name not in (view.join_key, EVENT_TIMESTAMP)}
+    return replace(view, features=stored)
 
-    raw = stores.snapshots(workload, location, "raw_data").current() if noun == "feature_snapshot" else None
-    return judgement_digest(workload, raw.watermark if raw else None)
+
+def _judged_by(workload: Workload, manifest: Manifest) -> JudgedBy:
+    return judged_by(workload, contract_version(manifest), manifest.schema)
+
+
+def _digest(workload: Workload, stores: CloudStores, location: str, noun: str, manifest: Manifest) -> str:
+    """What besides the snapshot a verdict follows from: contract, declaration, and the watermark that features are held to."""
+    if noun == "raw_data":
+        return judgement_digest(workload, _judged_by(workload, manifest), None)
+    raw = stores.snapshots(workload, location, "raw_data").current()
+    # Features follow from their views, whatever columns the raw data has.
+    by = JudgedBy(contract_version(manifest), workload.contract, {}, ())
+    return judgement_digest(workload, by, raw.watermark if raw else None)
 
 
 def _own_verdict(
@@ -133,9 +159,13 @@ def _holds(rules: Sequence["RuleResult"]) -> bool:
     return bool(rules) and not any(rule.failures for rule in rules)
 
 
-def _told(workload: Workload, rules: Sequence["RuleResult"]) -> dict[str, Any]:
+def _unjudged(error: Exception) -> dict[str, Any]:
+    return {"problem": str(error), "error": type(error).__name__}
+
+
+def _told(version: str, rules: Sequence["RuleResult"]) -> dict[str, Any]:
     return {
-        "contract_version": workload.contract_version,
+        "contract_version": version,
         "rules": len(rules),
         "broken_rules": sum(1 for rule in rules if rule.failures),
         "failures": sum(rule.failures for rule in rules),

@@ -15,6 +15,7 @@ from mcml_assets.asset_checks.feature_report import differences_table
 from mcml_assets.asset_checks.partitioned import partitioned_check
 from mcml_assets.asset_checks.survey import survey
 from mcml_assets.asset_checks.verdict import CHECK, Verdict, unreadable, verdict_result
+from mcml_assets.asset_checks.versions import shared_form, versions_told
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.parity import Holding, Quorum, convene
@@ -139,11 +140,24 @@ class _Comparison:
         first, second = sorted((one, other), key=lambda content: self._where[content] != self._location)
         if (first, second) not in self._agreed:
             try:
-                self._agreed[first, second] = self._same_digests(first, second) or self._same_rows(first, second)
+                self._agreed[first, second] = self._same(first, second)
             except _SilentLocation as silent:
                 self.silent[silent.location] = silent.reason
                 return False
         return self._agreed[first, second]
+
+    def _same(self, one: str, other: str) -> bool:
+        form = shared_form(*(self._held[self._where[content]] for content in (one, other)))
+        if form is None:
+            return self._same_digests(one, other) or self._same_rows(one, other)
+        from mcml_assets.comparison.common_form import in_common_form  # noqa: PLC0415 - pyarrow, only where versions differ
+
+        views = [view.name for view in self._workload.features.views if view.name in form]
+        first, second = (
+            in_common_form(self._fetched(content), form, self._scratch / f"{one[:16]}-{other[:16]}" / content[:16])
+            for content in (one, other)
+        )
+        return self._compared(one, other, compare_views(self._workload, first, second, views))
 
     def _same_digests(self, one: str, other: str) -> bool:
         first, second = self._digests_of(one), self._digests_of(other)
@@ -152,7 +166,9 @@ class _Comparison:
         )
 
     def _same_rows(self, one: str, other: str) -> bool:
-        found = compare_views(self._workload, self._fetched(one), self._fetched(other))
+        return self._compared(one, other, compare_views(self._workload, self._fetched(one), self._fetched(other)))
+
+    def _compared(self, one: str, other: str, found: dict[str, TableDifference]) -> bool:
         if self._where[one] == self._location:
             self.differences[self._where[other]] = found
         return all(difference.agrees for difference in found.values())
@@ -197,6 +213,7 @@ class _Comparison:
             "differing_rows": max((difference.differing_rows for difference in worst), default=0),
             "differing_columns": len({column.column for column in columns if column.rows}),
             "tolerated_cells": sum(column.tolerated for column in columns),
+            **versions_told(self._held),
             **({"largest_difference": max(largest)} if largest else {}),
             **({"differences": dg.MetadataValue.md(differences_table(self._workload, self.differences))} if worst else {}),
         }

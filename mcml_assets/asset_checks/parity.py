@@ -1,13 +1,20 @@
 """`parity` of copies: every location holds what the acting location made. Compares snapshot ids; reads no data.
 
+Except raw data that two locations landed under different versions of the contract: see `raw_versions.py`.
+
 What is computed independently is compared in `feature_parity.py`, what answers in `endpoint_parity.py`.
 """
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dagster as dg
 
 from mcml_assets.asset_checks.partitioned import partitioned_check
+from mcml_assets.asset_checks.raw_versions import RawVersions
 from mcml_assets.asset_checks.survey import survey
 from mcml_assets.asset_checks.verdict import CHECK, Verdict, unreadable, verdict_result
+from mcml_assets.asset_checks.versions import versions_told
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.parity import Holding, convene
@@ -56,6 +63,14 @@ def _build_parity(workload: Workload, noun: str, origin: str, generation: str) -
         found = survey(placement, noun, open_at)
         held = {**found.manifests, location: here}
         holdings = [Holding(key, manifest.annotations[generation], manifest.snapshot_id) for key, manifest in held.items()]
+        with TemporaryDirectory() as scratch:
+            own = stores.snapshots(workload, location, noun)
+            versions = RawVersions(held, lambda key: own if key == location else open_at(key), Path(scratch))
+            try:
+                quorum = convene(holdings, here.annotations[generation], versions.agree, found.abstained)
+            except McmlError as error:
+                return unreadable(error)
+        told = versions_told(held) | ({"version_difference": versions.problem} if versions.problem is not None else {})
         return verdict_result(
             context,
             workload,
@@ -63,10 +78,11 @@ def _build_parity(workload: Workload, noun: str, origin: str, generation: str) -
             Verdict(
                 location=location,
                 snapshot=here.snapshot_id,
-                quorum=convene(holdings, here.annotations[generation], lambda one, other: False, found.abstained),
+                quorum=quorum,
                 contents={key: manifest.snapshot_id[:12] for key, manifest in held.items()},
                 alone_is_enough=location == acting,
                 problem=_problem(location, noun, acting, origin, here, found.manifests.get(acting), generation),
+                metadata=told,
             ),
         )
 

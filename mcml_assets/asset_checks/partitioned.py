@@ -12,11 +12,11 @@ import dagster as dg
 
 
 def partitioned_check_spec(
-    asset: dg.AssetKey, name: str, description: str, partitions: dg.PartitionsDefinition
+    asset: dg.AssetKey, name: str, description: str, partitions: dg.PartitionsDefinition, *, blocking: bool = True
 ) -> dg.AssetCheckSpec:
-    """A blocking check whose result the asset itself yields, partition by partition."""
+    """A check whose result the asset itself yields, partition by partition; it blocks unless told otherwise."""
     with _preview_accepted():
-        return dg.AssetCheckSpec(name, asset=asset, description=description, blocking=True, partitions_def=partitions)
+        return dg.AssetCheckSpec(name, asset=asset, description=description, blocking=blocking, partitions_def=partitions)
 
 
 def partitioned_check(

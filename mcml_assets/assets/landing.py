@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from mcml_assets.asset_checks.contract import contract_check, contract_result
+from mcml_assets.asset_checks.contract import contract_check, contract_result, unjudged_result
+from mcml_assets.asset_checks.contract_version import (
+    contract_version,
+    contract_version_check,
+    contract_version_result,
+)
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.assets.source import seen_source
 from mcml_assets.automation import TAKEOVER_TAG, when_missing_or_on_cron
+from mcml_assets.contracts.version import judged_by
 from mcml_assets.declaration import asset_key, code_version, column_schema, declared, moment_of, now, published
 from mcml_assets.domain.acting import Acting
-from mcml_assets.domain.errors import ContractViolation
+from mcml_assets.domain.contract import OnBreakingContract, breaks, version_key
+from mcml_assets.domain.errors import ConfigurationError, ContractViolation
 from mcml_assets.domain.snapshot import CONTRACT, Manifest, SnapshotFile
 from mcml_assets.domain.workload import Source, Workload
 from mcml_assets.failover.probing import shared_prober
@@ -35,11 +42,15 @@ DATA_VERSION_TAG = "dagster/data_version"
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """What one landing found: the former snapshot with its files, and the next batch of each source."""
+    """What one landing found: the former snapshot with its files, and the next batch of each source.
+
+    `retaken`: all rows were taken again under a contract that breaks the former snapshot's, whose files are left behind.
+    """
 
     former: Manifest | None
     landed: Mapping[str, Path]
     batches: Mapping[str, "Batch"]
+    retaken: bool = False
 
     @property
     def empty(self) -> bool:
@@ -49,16 +60,21 @@ class Landing:
     def number(self) -> int:
         return self.former.annotations["number"] + 1 if self.former else 0
 
+    @property
+    def kept(self) -> Manifest | None:
+        """The former snapshot, as far as its rows go on."""
+        return None if self.retaken else self.former
+
     def files(self) -> dict[str, Path | SnapshotFile]:
         """The files of the next snapshot: all former ones, with new ones added or put in their place."""
-        files: dict[str, Path | SnapshotFile] = {file.path: file for file in self.former.files} if self.former else {}
+        files: dict[str, Path | SnapshotFile] = {file.path: file for file in self.kept.files} if self.kept else {}
         for batch in self.batches.values():
             files.update({file.path: file.local for file in batch.files})
         return files
 
     def rows(self) -> dict[str, int]:
         """Rows of each source in the next snapshot; a reference table's new content replaces the former."""
-        former: Mapping[str, int] = self.former.annotations["rows"] if self.former else {}
+        former: Mapping[str, int] = self.kept.annotations["rows"] if self.kept else {}
         return {
             name: batch.rows + (former.get(name, 0) if batch.watermark is not None or not batch.files else 0)
             for name, batch in self.batches.items()
@@ -70,8 +86,9 @@ class Landing:
 
 
 def build_landing(workload: Workload) -> dg.AssetsDefinition:
-    """The `landing` asset of a workload, with its `contract` check."""
+    """The `landing` asset of a workload, with its checks `contract` and `contract_version`."""
     check = contract_check(asset_key(workload, "landing"), by_jurisdiction(workload))
+    version_check = contract_version_check(asset_key(workload, "landing"), by_jurisdiction(workload))
 
     @dg.asset(
         **declared(workload, "landing"),
@@ -79,7 +96,7 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
         partitions_def=by_jurisdiction(workload),
         automation_condition=when_missing_or_on_cron(workload.cron),
         kinds={"parquet", "pandera"},
-        check_specs=[check],
+        check_specs=[check, version_check],
         output_required=False,  # at the end of the data there is nothing new to publish
     )
     def landing(context: dg.AssetExecutionContext, stores: CloudStores) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
@@ -96,11 +113,17 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
             taken_over = become_original(workload, acting, "landing", stores.snapshots, shared_prober(stores.settings))
             # A takeover that is asked for twice, by two daemons or after a crash, must not take two batches.
             repeated = TAKEOVER_TAG in context.run.tags and taken_over is None and snapshots.current_pointer() is not None
-            found = _look(workload, jurisdiction, snapshots, Path(scratch), take=not repeated)
-            for source in workload.sources:
-                context.log_event(seen_source(workload, source))
-            verdict = _judge(workload, found)
-            result = contract_result(check, workload, verdict)
+            try:
+                found = _look(workload, jurisdiction, snapshots, Path(scratch), take=not repeated)
+                for source in workload.sources:
+                    context.log_event(seen_source(workload, source))
+                version, verdict = _judge(workload, found)
+            except ContractViolation as error:
+                # What cannot even be read breaks the contract, too: the check says so, and not only the run.
+                yield unjudged_result(check, error)
+                raise
+            result = contract_result(check, version, verdict)
+            readers = contract_version_result(version_check, workload, version, found.former)
             if broken := [rule for rule in verdict if rule.failures]:
                 yield result
                 raise ContractViolation(
@@ -114,12 +137,12 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
                 if _recorded(context) != found.former.snapshot_id:
                     note = {"note": "The source has nothing new."}
                     yield published(found.former, note | _takeover_metadata(context, taken_over))
-                yield result
+                yield from (result, readers)
                 return
             manifest = _commit(workload, jurisdiction, acting, snapshots, found)
         yield published(manifest, _batch_metadata(workload, found) | _takeover_metadata(context, taken_over))
-        # After what it is about: Dagster ties a check's result to the newest materialization there is.
-        yield result
+        # After what they are about: Dagster ties a check's result to the newest materialization there is.
+        yield from (result, readers)
 
     return landing
 
@@ -129,9 +152,22 @@ def _look(workload: Workload, jurisdiction: str, snapshots: SnapshotStore, scrat
     from mcml_assets.sources.parquet import Batch, next_batch  # noqa: PLC0415 - pyarrow and duckdb, only when data is read
 
     former = snapshots.current()
-    landed = snapshots.fetch(former, scratch / "landed") if former else {}
     watermarks: Mapping[str, str] = former.annotations["watermarks"] if former else {}
     number = former.annotations["number"] + 1 if former else 0
+    if take and former is not None and version_key(contract_version(former)) > version_key(workload.contract_version):
+        raise ConfigurationError(
+            f"{workload.name}: what is current in {snapshots.location} landed under contract {contract_version(former)}, and "
+            f"{workload.contract_version} is declared: deploy the newer version before anything lands here"
+        )
+    if take and former is not None and _starts_again(workload, former):
+        again = {
+            source.name: next_batch(
+                source, jurisdiction, (), None, number, scratch / "batch", again_until=watermarks.get(source.name)
+            )
+            for source in workload.sources
+        }
+        return Landing(former, {}, again, retaken=True)
+    landed = snapshots.fetch(former, scratch / "landed") if former else {}
     if not take:
         nothing = {source.name: Batch((), watermarks.get(source.name), 0, 0, 0, exhausted=True) for source in workload.sources}
         return Landing(former, landed, nothing)
@@ -152,25 +188,41 @@ def _look(workload: Workload, jurisdiction: str, snapshots: SnapshotStore, scrat
     )
 
 
+def _starts_again(workload: Workload, former: Manifest) -> bool:
+    """Whether the contract broke since, and says that all rows are to be taken again."""
+    retake = workload.on_breaking_contract is OnBreakingContract.RETAKE
+    return retake and breaks(contract_version(former), workload.contract_version)
+
+
 def _of_source(files: Mapping[str, Path], source: Source) -> Sequence[Path]:
     return [local for path, local in sorted(files.items()) if path.startswith(f"{source.name}/")]
 
 
-def _judge(workload: Workload, found: Landing) -> "tuple[RuleResult, ...]":
-    """The contract about all that would be current: a row may repeat one that landed long ago, and rules may have changed."""
+def _judge(workload: Workload, found: Landing) -> "tuple[str, tuple[RuleResult, ...]]":
+    """The contract about all that would be current: a row may repeat one that landed long ago, and rules may have changed.
+
+    With the version that it was judged by: the declared one, or the former snapshot's where that stays current.
+    """
     from mcml_assets.contracts.judge import judge  # noqa: PLC0415 - pandera and duckdb, only when data is read
 
     files = {path: file if isinstance(file, Path) else found.landed[path] for path, file in found.files().items()}
-    tables = {source.name: _of_source(files, source) for source in workload.sources}
+    stays = found.former if found.empty else None
+    schema = stays.schema if stays is not None else _schema(workload)
+    by = judged_by(workload, contract_version(stays) if stays is not None else workload.contract_version, schema)
+    tables = {name: [local for path, local in sorted(files.items()) if path.startswith(f"{name}/")] for name in schema}
     watermark = min(found.watermarks().values(), default=None)
-    return judge(workload.contract, tables, workload.unshown_columns, moment_of(watermark))
+    return by.version, judge(by.function, tables, by.unshown, moment_of(watermark), by.ignored)
+
+
+def _schema(workload: Workload) -> dict[str, Mapping[str, str]]:
+    return {source.name: source.columns for source in workload.sources}
 
 
 def _commit(workload: Workload, jurisdiction: str, acting: Acting, snapshots: SnapshotStore, found: Landing) -> Manifest:
     watermarks = found.watermarks()
     return snapshots.commit(
         found.files(),
-        tables_schema={source.name: source.columns for source in workload.sources},
+        tables_schema=_schema(workload),
         row_count=sum(found.rows().values()),
         watermark=min(watermarks.values(), default=None),
         parents={},

@@ -19,7 +19,8 @@ Functions: TypeAlias = dict[str, tuple[tuple[str, ...], str]]
 
 CHECKED_ASSETS = ("raw_data", "feature_snapshot")
 PLATFORM_CHECKS = (
-    "contract", "integrity", "parity", "online_parity", "drift", "replication_lag", "quality", "health", "evidence",
+    "contract", "contract_version", "integrity", "parity", "online_parity", "drift", "replication_lag", "quality", "health",
+    "evidence",
 )  # fmt: skip
 MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -1,6 +1,9 @@
 """The exported versions of a workload's contract: `contracts/<version>.odcs.yaml` beside `defs.yaml`, read and judged.
 
-They are what a change is measured against. Loading compares digests and versions only: running a contract costs a library
+They are what a change is measured against. Beside each stands `<version>.py`, the code as it was: data that landed under
+a version is judged by that version's own rules, callables included.
+
+Loading compares digests and versions only: running a contract costs a library
 for data, and is `contracts/`'s business. Files have the form of the Open Data Contract Standard, version 3.1.
 """
 
@@ -18,9 +21,10 @@ from mcml_assets.configuration.workload_model import WorkloadModel
 from mcml_assets.configuration.yaml_lines import read_yaml
 from mcml_assets.domain.contract import Contract, ContractColumn, ContractRule, ContractTable, version_key, version_problem
 from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.workload import FunctionReference, Workload
 
 FOLDER, SUFFIX = "contracts", ".odcs.yaml"
-DIGEST, UNIQUE = "sourceDigest", "uniqueTogether"
+DIGEST, UNIQUE, FUNCTION = "sourceDigest", "uniqueTogether", "function"
 _DIGEST_LINE = re.compile(rf"property: {DIGEST}\n\s+value: '?([0-9a-f]+)'?")
 
 
@@ -33,6 +37,38 @@ def exported_versions(directory: Path) -> dict[str, Path]:
 def export_file(directory: Path, version: str) -> Path:
     """Where a version is exported to."""
     return directory / FOLDER / f"{version}{SUFFIX}"
+
+
+def code_file(directory: Path, version: str) -> Path:
+    """Where the code of an exported version is kept."""
+    return directory / FOLDER / f"{version}.py"
+
+
+def contract_function(workload: Workload, version: str) -> FunctionReference:
+    """The code of a version: what is declared, or the copy that was kept when the version was exported.
+
+    Raises `ConfigurationError` when that version is neither declared nor kept.
+    """
+    if version == workload.contract_version:
+        return workload.contract
+    file, exported = code_file(workload.directory, version), export_file(workload.directory, version)
+    if not file.is_file() or not exported.is_file():
+        raise ConfigurationError(
+            f"version {version} of the contract is not the declared {workload.contract_version}, and {FOLDER}/{file.name} with "
+            f"{exported.name} is not there: bring both back from version control, for data landed under it"
+        )
+    function = _custom(read_yaml(exported).data).get(FUNCTION, workload.contract.name)
+    return FunctionReference(file, function)
+
+
+def older_columns(workload: Workload, version: str) -> dict[str, frozenset[str]]:
+    """The columns that exported versions before this one had, by table."""
+    found: dict[str, frozenset[str]] = {}
+    for older, file in exported_versions(workload.directory).items():
+        if version_key(older) < version_key(version):
+            for name, table in read_contract(file).tables.items():
+                found[name] = found.get(name, frozenset()) | table.columns.keys()
+    return found
 
 
 def read_contract(file: Path) -> Contract:
@@ -68,6 +104,9 @@ def contract_problems(model: WorkloadModel, directory: Path) -> Iterator[Problem
         yield Problem(
             ("contract",), f"{file.name} or the sources' columns changed since {FOLDER}/{versions[declared].name}: {command}"
         )
+    for version, exported in versions.items():
+        if version != declared and (problem := _code_problem(directory, version, exported)) is not None:
+            yield Problem(at, problem)
     for (_, older), (version, newer_file) in pairwise(versions.items()):
         try:
             problem = version_problem(read_contract(older), read_contract(newer_file))
@@ -75,6 +114,25 @@ def contract_problems(model: WorkloadModel, directory: Path) -> Iterator[Problem
             problem = str(error)
         if problem is not None:
             yield Problem(at, f"{FOLDER}/{version}{SUFFIX}: {problem}")
+
+
+def _code_problem(directory: Path, version: str, exported: Path) -> str | None:
+    """Why data of an older version could not be judged any more."""
+    kept = code_file(directory, version)
+    if not kept.is_file():
+        return f"{FOLDER}/{kept.name} is missing: what landed under {version} is judged by it; bring it back"
+    written = _DIGEST_LINE.search(exported.read_text("utf-8"))
+    try:
+        columns = {name: _types(table) for name, table in read_contract(exported).tables.items()}
+    except ConfigurationError:
+        return None  # told of the export itself
+    if written is None or written[1] != source_digest(kept, columns):
+        return f"{FOLDER}/{kept.name} changed since {version} was exported: what landed under it is judged by it; bring it back"
+    return None
+
+
+def _types(table: ContractTable) -> dict[str, str]:
+    return {name: column.type for name, column in table.columns.items()}
 
 
 def contract_from_odcs(document: Mapping[str, Any]) -> Contract:

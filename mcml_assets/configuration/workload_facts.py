@@ -67,6 +67,7 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
         retention=Retention(**model.retention.model_dump()),
         failback=model.failback,
         contract_version=model.contract_version,
+        on_breaking_contract=model.on_breaking_contract,
         checks=tuple(_check(reference, directory) for reference in model.checks),
     )
 

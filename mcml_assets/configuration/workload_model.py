@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from mcml_assets.domain.contract import OnBreakingContract
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftReference
 from mcml_assets.domain.endpoint_access import EndpointCapability
 from mcml_assets.domain.quality import DEFAULT_QUALITY
@@ -249,6 +250,11 @@ class WorkloadModel(Written):
     contract: Function = Field(description="contract(): one pandera schema per source. file.py:function.")
     contract_version: Version = Field(
         FIRST_VERSION, description="The contract's version, as text: a breaking change needs a new first number."
+    )
+    on_breaking_contract: OnBreakingContract = Field(
+        OnBreakingContract.KEEP,
+        description="Rows that landed under an older first number. keep: they are brought into the new form, and a landing "
+        "fails where they cannot be; retake: all rows are taken from the source again.",
     )
     checks: list[Function] = Field(
         [], description="Checks of your own: name(raw_data) or name(feature_snapshot), True, False or what is wrong."

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
+import pyarrow as arrow
+import pyarrow.parquet as pq
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors, SchemaWarning
 
 from mcml_assets.contracts.in_parquet import Table, row_key
@@ -38,7 +40,7 @@ def ask_in_pandas(where: str, table: Table, reading: Reading, unshown: Collectio
         return []
     known = _whole_schema(table, schema) if not reading.left_checks and not reading.left_types else _left(table, reading)
     wanted = None if None in reading.left_checks or not (reading.left_checks or reading.left_types) else list(schema.columns)
-    frame, places = _read(table.files, wanted)
+    frame, places = _read(table, wanted)
     for error in _errors(where, table.name, schema, frame):
         found = _broken_rule(error, reading)
         if found is None:
@@ -66,9 +68,24 @@ class _Places:
         return row_key(str(self._files[index]), row - (self._ends[index - 1] if index else 0), {})
 
 
-def _read(files: Sequence[Path], columns: list[str] | None) -> tuple[pd.DataFrame, _Places]:
-    frames = [pd.read_parquet(file, columns=columns) for file in files]
-    return pd.concat(frames, ignore_index=True), _Places(files, [len(frame) for frame in frames])
+def _read(table: Table, columns: list[str] | None) -> tuple[pd.DataFrame, _Places]:
+    """The rows of all files; where these are of several versions, in the form that all of them fit."""
+    if table.mixed:
+        parts = [_in_form(pq.read_table(file), table) for file in table.files]
+        frame = arrow.concat_tables(parts).select(columns or list(table.fields)).to_pandas()
+        return frame, _Places(table.files, [len(part) for part in parts])
+    frames = [pd.read_parquet(file, columns=columns) for file in table.files]
+    known = [frame.loc[:, [name for name in frame.columns if name in table.fields]] for frame in frames]
+    return pd.concat(known, ignore_index=True), _Places(table.files, [len(frame) for frame in frames])
+
+
+def _in_form(part: arrow.Table, table: Table) -> arrow.Table:
+    """A part with all columns of the table: null where it is from before a column was added."""
+    columns = {
+        name: part[name].cast(type_) if name in part.column_names else arrow.nulls(len(part), type_)
+        for name, type_ in table.fields.items()
+    }
+    return arrow.table(columns)
 
 
 def _errors(where: str, name: str, schema: pa.DataFrameSchema, frame: pd.DataFrame) -> list[SchemaError]:

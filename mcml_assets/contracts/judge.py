@@ -8,6 +8,7 @@ and pyarrow: import it inside functions.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 import pandera.pandas as pa
@@ -26,11 +27,13 @@ def judge(
     files: Mapping[str, Sequence[Path]],
     unshown: Collection[str],
     watermark: datetime | None = None,
+    ignored: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> tuple[RuleResult, ...]:
     """Every rule of the contract about these tables, each the Parquet files of its rows, with its failures.
 
     No value of a column in `unshown` is told, nor of rules about whole rows; hand over all columns of a restricted
-    workload. A rule that raises an exception is broken. Freshness is asked against `watermark`.
+    workload. A rule that raises an exception is broken. Freshness is asked against `watermark`. Of files from before a
+    column was added the column is null; columns that were given up are `ignored`, by table.
 
     Raises `ConfigurationError` when the contract fails, or has no pandera schema for one of the tables, and
     `ContractViolation` when a file cannot be read.
@@ -39,7 +42,7 @@ def judge(
     for name in files:
         if name not in schemas:
             raise ConfigurationError(f"{contract} has no schema for table {name!r}{did_you_mean(name, list(schemas))}")
-    tables = {name: Table.of(name, parts) for name, parts in files.items() if parts}
+    tables = {name: Table.of(name, parts, ignored.get(name, ())) for name, parts in files.items() if parts}
     results: list[RuleResult] = []
     with database() as connection:
         for name in tables:

@@ -17,7 +17,7 @@ import pandera.pandas as pa
 import yaml
 from pandera.api.function_dispatch import Dispatcher
 
-from mcml_assets.configuration.contract_files import DIGEST, UNIQUE, source_digest
+from mcml_assets.configuration.contract_files import DIGEST, FUNCTION, UNIQUE, source_digest
 from mcml_assets.contracts.reading import FRESH, REFERENCES, check_text, load_schemas, unique_columns
 from mcml_assets.domain.contract import Contract, ContractColumn, ContractRule, ContractTable
 from mcml_assets.domain.workload import Workload
@@ -77,6 +77,7 @@ def to_odcs(contract: Contract, workload: Workload) -> dict[str, Any]:
         "schema": [_table(name, table, workload) for name, table in contract.tables.items()],
         "customProperties": [
             {"property": DIGEST, "value": source_digest(workload.contract.file, columns)},
+            {"property": FUNCTION, "value": workload.contract.name},
             {"property": "classification", "value": workload.classification.value},
             {"property": "owner", "value": workload.owner},
         ],

@@ -35,25 +35,26 @@ FRESH = "up to the raw data's watermark"
 
 def judge_features(
     workload: Workload,
+    views: Sequence[FeatureView],
     files: Mapping[str, Sequence[Path]],
     watermark: datetime | None,
     raw_watermark: datetime | None,
 ) -> tuple[RuleResult, ...]:
-    """Every rule about the views in `files`, with its failures; `raw_watermark` is that of the raw data in this location.
+    """Every rule about these views, with its failures; `raw_watermark` is that of the raw data in this location.
 
     Raises `ConfigurationError` when the user's rules cannot be used, `ContractViolation` when a file cannot be read.
     """
     results = [_fresh(watermark, raw_watermark)]
     schemas = _user_schemas(workload)
-    views = {view.name: view for view in workload.features.views}
-    tables = {name: Table.of(name, files[name]) for name in views if files.get(name)}
-    results += [RuleResult(name, None, "the view has files", 1) for name in views if name not in tables]
+    by_name = {view.name: view for view in views}
+    tables = {name: Table.of(name, files[name]) for name in by_name if files.get(name)}
+    results += [RuleResult(name, None, "the view has files", 1) for name in by_name if name not in tables]
     with database() as connection:
         for name, table in tables.items():
-            settled, rules = _view_rules(views[name], table, watermark)
+            settled, rules = _view_rules(by_name[name], table, watermark)
             answers = ask(
                 connection, table, rules, tables,
-                key=(views[name].join_key, TIME), unshown=workload.unshown_features, watermark=watermark,
+                key=(by_name[name].join_key, TIME), unshown=workload.unshown_features, watermark=watermark,
             )  # fmt: skip
             results += [*settled.values(), *answers]
             if name in schemas:

@@ -7,7 +7,11 @@ more (a rule added or tightened), adds a column that may be missing, or widens a
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+# Table -> column -> Arrow type, as manifests and declarations have it.
+Form: TypeAlias = Mapping[str, Mapping[str, str]]
 
 PLAIN = {"float": "float32", "double": "float64"}
 # Every value of the key has exactly one counterpart in each of these types.
@@ -20,6 +24,13 @@ WIDER: Mapping[str, frozenset[str]] = {
     "uint32": frozenset({"uint64", "int64", "float64"}),
     "float32": frozenset({"float64"}),
 }
+
+
+class OnBreakingContract(StrEnum):
+    """What becomes of rows that landed under an older first number: brought into the new form, or taken again."""
+
+    KEEP = "keep"
+    RETAKE = "retake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +116,25 @@ def version_problem(old: Contract, new: Contract) -> str | None:
     return None
 
 
-def common_form(older: Contract, newer: Contract) -> dict[str, dict[str, str]]:
+def breaks(older: str, newer: str) -> bool:
+    """Whether a version may break readers of an older one: its first number says so."""
+    return version_key(newer)[0] > version_key(older)[0]
+
+
+def common_form(older: Form, newer: Form) -> dict[str, dict[str, str]]:
     """The form in which data of both versions is compared: tables and columns that both have, in the older's types.
 
     A column of which the newer type is not the older one, or a wider one, has no common form and is left out.
     """
     return {
-        name: {
-            column: of_column.type
-            for column, of_column in table.columns.items()
-            if (there := newer.tables[name].columns.get(column)) is not None and _fits(of_column.type, there.type)
-        }
-        for name, table in older.tables.items()
-        if name in newer.tables
+        name: {column: type_ for column, type_ in columns.items() if column in newer[name] and fits(type_, newer[name][column])}
+        for name, columns in older.items()
+        if name in newer
     }
 
 
-def _fits(old: str, new: str) -> bool:
+def fits(old: str, new: str) -> bool:
+    """Whether every value of the old Arrow type is one of the new: the same type, or a wider one."""
     old, new = PLAIN.get(old, old), PLAIN.get(new, new)
     return old == new or new in WIDER.get(old, frozenset())
 
@@ -146,7 +159,7 @@ def _table_changes(name: str, old: ContractTable, new: ContractTable) -> Iterato
 
 def _column_changes(table: str, column: str, old: ContractColumn, new: ContractColumn) -> Iterator[Change]:
     if PLAIN.get(old.type, old.type) != PLAIN.get(new.type, new.type):
-        wider = _fits(old.type, new.type)
+        wider = fits(old.type, new.type)
         text = f"type {'widened' if wider else 'changed'} from {old.type} to {new.type}"
         yield Change(table, column, text, breaking=not wider)
     if old.nullable != new.nullable:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcml_assets.domain.contract import OnBreakingContract
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftThresholds
 from mcml_assets.domain.endpoint_access import EndpointCapability
 from mcml_assets.domain.errors import ConfigurationError
@@ -226,7 +227,8 @@ class Workload:
     `rto_seconds` and `rpo_seconds` are objectives as business continuity uses them. `lock_in` names the
     cloud the workload cannot leave, or is None. `personal_columns` hold personal data that never leaves in a log,
     an event or MLflow. `tolerances` are by feature; a feature without one has to be equal in every location.
-    an event or MLflow. `contract_version` is the version of the contract as it is declared now, `2.1`.
+    `contract_version` is the version of the contract as it is declared now, `2.1`, and `on_breaking_contract` what
+    becomes of rows that landed under an older first number.
     """
 
     name: str
@@ -252,6 +254,7 @@ class Workload:
     failback: Failback = Failback.AUTO
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict[str, Tolerance])
     contract_version: str = FIRST_VERSION
+    on_breaking_contract: OnBreakingContract = OnBreakingContract.KEEP
     checks: tuple[UserCheck, ...] = ()
 
     @property

@@ -3,7 +3,7 @@
 With digests at hand locations are compared without any data. Imports nothing heavy; its functions do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,10 @@ def stored_digests(manifest: Manifest) -> dict[str, TableDigest] | None:
     return {name: TableDigest.from_json(document) for name, document in stored.items()}
 
 
-def compare_views(workload: Workload, one: Mapping[str, Path], other: Mapping[str, Path]) -> dict[str, TableDifference]:
-    """The views compared row by row, within the workload's tolerances; by name.
+def compare_views(
+    workload: Workload, one: Mapping[str, Path], other: Mapping[str, Path], views: Collection[str] | None = None
+) -> dict[str, TableDifference]:
+    """The views, or those that are named, compared row by row, within the workload's tolerances; by name.
 
     Raises `ContractViolation` when rows cannot be matched, because a key is missing or has another type.
     """
@@ -55,6 +57,7 @@ def compare_views(workload: Workload, one: Mapping[str, Path], other: Mapping[st
             tolerances=workload.tolerances,
         )
         for view in workload.features.views
+        if views is None or view.name in views
     }
 
 

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mcml_assets.domain.errors import ContractViolation
 from mcml_assets.domain.workload import Source, Workload
+from mcml_assets.sources.files import arrow_schema
 
 
 def read_tables(workload: Workload, folder: Path) -> dict[str, pd.DataFrame]:
@@ -49,7 +52,19 @@ def _read_source(source: Source, folder: Path) -> pd.DataFrame:
     files = sorted((folder / source.name).glob("*.parquet"))
     if not files:
         raise ContractViolation(f"the raw snapshot has no Parquet file of source {source.name!r}")
-    return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    return pd.concat([_in_declared_form(source, file) for file in files], ignore_index=True)
+
+
+def _in_declared_form(source: Source, file: Path) -> pd.DataFrame:
+    """A landed file's rows with the columns that are declared now, in whatever version of the contract they landed."""
+    table = pq.read_table(file)
+    if table.column_names == list(source.columns):
+        return table.to_pandas()
+    declared = arrow_schema(source.columns)
+    columns = [
+        table[field.name] if field.name in table.column_names else pa.nulls(len(table), field.type) for field in declared
+    ]
+    return pa.table(columns, names=declared.names).to_pandas()
 
 
 def _table(source: Source, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -1,4 +1,6 @@
-"""`alerting`: tells people of blocking checks that fail and runs that failed, one alert per cause, and when it has ended.
+"""`alerting`: tells people of blocking checks that fail, of contracts that break their readers, and of runs that failed.
+
+One alert per cause, and when it has ended.
 
 Runs are read that ended since the last tick, and of checks those that such runs can have answered: Dagster reads a check's
 state with two queries, and all checks of 100 workloads would take seconds. Where all have to be read, as at the first tick,
@@ -13,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from mcml_assets.asset_checks.contract_version import CHECK as CONTRACT_VERSION
 from mcml_assets.domain.alert import Finding
 from mcml_assets.domain.errors import LocationUnavailable
 from mcml_assets.resources.alerts import Alerts
@@ -92,12 +95,14 @@ def _read_checks(context: dg.SensorEvaluationContext, seen: Seen, ended: Sequenc
     if context.repository_def is None:
         return
     graph = context.repository_def.asset_graph
-    blocking = {key.to_user_string(): key for key in graph.asset_check_keys if graph.get(key).blocking}
-    answered = [name for name, key in blocking.items() if ended is None or any(_may_answer(run, key) for run in ended)]
-    due = list(dict.fromkeys([*(name for name in seen.unread if name in blocking), *answered]))
+    # A contract that breaks its readers holds nothing back, and still is something that people have to know.
+    known = [key for key in graph.asset_check_keys if graph.get(key).blocking or key.name == CONTRACT_VERSION]
+    told = {key.to_user_string(): key for key in known}
+    answered = [name for name, key in told.items() if ended is None or any(_may_answer(run, key) for run in ended)]
+    due = list(dict.fromkeys([*(name for name in seen.unread if name in told), *answered]))
     seen.unread = due[CHECKS_PER_TICK:]
-    keys = [blocking[name] for name in due[:CHECKS_PER_TICK]]
-    kept = blocking.keys() - due[:CHECKS_PER_TICK]
+    keys = [told[name] for name in due[:CHECKS_PER_TICK]]
+    kept = told.keys() - due[:CHECKS_PER_TICK]
     failed = {name: one for name, one in seen.checks.items() if name.partition("|")[0] in kept}
     for info in context.instance.event_log_storage.get_asset_check_partition_info(keys) if keys else ():
         name = f"{info.check_key.to_user_string()}|{info.partition_key}|{info.latest_check_event_storage_id}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mcml_assets.domain.contract import fits
 from mcml_assets.domain.errors import ConfigurationError, ContractViolation
 from mcml_assets.domain.topology import did_you_mean
 from mcml_assets.domain.workload import Source
@@ -57,6 +58,34 @@ def check_columns(source: Source, file: Path, what: str) -> None:
     faults += [f"column {name!r} ({found[name]}) is not declared" for name in unexpected]
     if faults:
         raise ContractViolation("\n".join(f"{what}: {fault}" for fault in faults))
+
+
+def landed_form(source: Source, file: Path) -> dict[str, pa.DataType]:
+    """Those of the source's declared columns that a landed file has, with the types it has them in.
+
+    What landed under an older version of the contract may lack columns, have more, or have narrower types. Raises
+    `ContractViolation` for a column that cannot be brought into the declared type, and for what is no Parquet file.
+    """
+    what = f"source {source.name!r}: what has landed in {file.name}"
+    try:
+        found = {field.name: _plain(field.type) for field in pq.read_schema(file)}
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ContractViolation(
+            f"{what}: expected a Parquet file, found {file.stat().st_size} bytes of another kind"
+        ) from error
+    declared = {field.name: field.type for field in arrow_schema(source.columns)}
+    faults = [
+        f"{what}: column {name!r} is {found[name]}, and cannot be brought into the declared {type_}"
+        for name, type_ in declared.items()
+        if name in found and not fits(str(found[name]), str(type_))
+    ]
+    if faults:
+        raise ContractViolation(
+            "\n".join(faults)
+            + "\nwith a new first number of `contract_version`, `on_breaking_contract: retake` takes all rows "
+            "from the source again"
+        )
+    return {name: found[name] for name in declared if name in found}
 
 
 def write_parquet(table: pa.Table, file: Path) -> None:

@@ -4,7 +4,7 @@ Imports duckdb and pyarrow: import it inside functions. Whether the rows are goo
 files go is `snapshots/`'s business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +16,15 @@ import pyarrow.compute as pc
 
 from mcml_assets.domain.errors import ContractViolation
 from mcml_assets.domain.workload import Source
-from mcml_assets.sources.files import arrow_schema, check_columns, check_source, write_parquet
+from mcml_assets.sources.files import arrow_schema, check_source, landed_form, write_parquet
 
 # Arrow and DuckDB count in microseconds here: a window that ends this much after the last event includes it.
 TICK = timedelta(microseconds=1)
+# A hash tells a number of one width from the same number of another: what may have been widened is compared in one width.
+DUCKDB_TYPES = {
+    "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT", "uint16": "USMALLINT", "uint32": "UINTEGER",
+    "uint64": "UBIGINT", "float": "FLOAT", "double": "DOUBLE",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,14 @@ class Batch:
 
 
 def next_batch(
-    source: Source, jurisdiction: str, landed: Sequence[Path], watermark: str | None, part: int, folder: Path
+    source: Source,
+    jurisdiction: str,
+    landed: Sequence[Path],
+    watermark: str | None,
+    part: int,
+    folder: Path,
+    *,
+    again_until: str | None = None,
 ) -> Batch:
     """The next rows of `source` that belong to `jurisdiction`, written as Parquet under `folder/<source>/`.
 
@@ -63,7 +75,9 @@ def next_batch(
     ended (None: nothing has landed), `part` the number of this landing, which names `part-00000.parquet` and
     `late-00000.parquet`. An incremental source gives the events of the window after the watermark, an empty file when
     the jurisdiction has none there, and those before it that have not landed; equal lines are counted, not merged.
-    Windows end with the source's last event, whosever it is, so all jurisdictions move through the same ones.
+    Windows end with the source's last event, whosever it is, so all jurisdictions move through the same ones. Landed files
+    of an older version of the contract are compared in the columns that they have. With `again_until`, a watermark, and
+    nothing `landed`, the first window ends there: all that had landed is taken again.
     Files hold the same bytes for the same rows.
 
     Raises `ConfigurationError` when there is no file at the source's path, `ContractViolation` when it is no readable
@@ -75,7 +89,7 @@ def next_batch(
             rows = _Rows(database, source, jurisdiction)
             if rows.time is None:
                 return _whole(rows, landed, folder)
-            return _window(rows, rows.time, landed, watermark, part, folder)
+            return _window(rows, rows.time, landed, watermark, part, folder, again_until)
     except duckdb.OutOfMemoryException:
         raise  # the machine is at fault, not the data
     except duckdb.Error as error:
@@ -135,10 +149,12 @@ def _whole(rows: _Rows, landed: Sequence[Path], folder: Path) -> Batch:
     return Batch((file,), None, file.rows, 0, 0, exhausted=False)
 
 
-def _window(rows: _Rows, time: str, landed: Sequence[Path], watermark: str | None, part: int, folder: Path) -> Batch:
+def _window(
+    rows: _Rows, time: str, landed: Sequence[Path], watermark: str | None, part: int, folder: Path, again_until: str | None
+) -> Batch:
     """An incremental source: the events from the watermark to the next one, and the late ones before it."""
     start = datetime.fromisoformat(watermark) if watermark is not None else None
-    end = _next_watermark(rows, time, start)
+    end = _next_watermark(rows, time, start) if again_until is None else datetime.fromisoformat(again_until)
     files: list[BatchFile] = []
     late_rows = withdrawn_rows = 0
     if start is not None:
@@ -184,30 +200,56 @@ def _differences(rows: _Rows, time: str, landed: Sequence[Path], watermark: date
 
     Both are differences of multisets: a line that the source has three times and that landed twice is late once.
     """
-    for file in landed:
-        check_columns(rows.source, file, f"source {rows.source.name!r}: what has landed in {file.name}")
-    due = _select(rows.columns, "belonging", f"{time} < ?")
-    held = _select(rows.columns, _files(landed)) if landed else _select(rows.columns, "belonging", "false")
+    compared = _compared(rows, [landed_form(rows.source, file) for file in landed])
+    held = _files(landed, by_name=True) if landed else f"({_select(rows.columns, 'belonging', 'false')})"
     # Counts and hashes cost a tenth of the difference, and nearly always say that there is none.
-    digest = f"count(*), sum(hash({rows.columns})::HUGEINT), bit_xor(hash({rows.columns}))"
-    due_digest = rows.one(_select(digest, f"({due})"), [watermark])
-    held_digest = rows.one(_select(digest, f"({held})"))
+    digest = f"count(*), sum(hash({', '.join(compared)})::HUGEINT), bit_xor(hash({', '.join(compared)}))"
+    due_digest = rows.one(_select(digest, "belonging", f"{time} < ?"), [watermark])
+    held_digest = rows.one(_select(digest, held))
     if due_digest == held_digest:
         return rows.schema.empty_table(), 0
-    late = rows.table(f"({due}) EXCEPT ALL ({held}) ORDER BY ALL", [watermark])
+    # Of lines that are equal in what is compared, those are late that are due more often than they are held.
+    keys = [_name(f"mcml: {number}") for number in range(len(compared))]
+    keyed = ", ".join(f"{value} AS {key}" for value, key in zip(compared, keys, strict=True))
+    nth = f"row_number() OVER (PARTITION BY {', '.join(compared)} ORDER BY {rows.columns}) AS nth"
+    lines = _select(f"struct_pack({rows.columns}) AS line, {nth}, {keyed}", "belonging", f"{time} < ?")
+    counts = f"{_select(f'count(*) AS times, {keyed}', held)} GROUP BY ALL"
+    same = " AND ".join(f"lines.{key} IS NOT DISTINCT FROM counts.{key}" for key in keys)
+    query = _select("line.*", f"({lines}) AS lines LEFT JOIN ({counts}) AS counts ON {same}", "nth > coalesce(times, 0)")
+    late = rows.table(f"{query} ORDER BY ALL", [watermark])
     kept = due_digest[0] - len(late)
     return late, held_digest[0] - kept
+
+
+def _compared(rows: _Rows, forms: Sequence[Mapping[str, pa.DataType]]) -> list[str]:
+    """What tells lines apart: the columns that all landed files have, no finer than they have them.
+
+    A line does not land again because its file is of a version without some column, or with a shorter number there.
+    """
+    compared = []
+    for column in rows.schema:
+        found = [form.get(column.name) for form in forms]
+        if None in found:
+            continue
+        name = _name(column.name)
+        if pa.types.is_float64(column.type) and pa.float32() in found:
+            # Both sides as the shorter form keeps them; what it cannot keep at all stays as it is.
+            compared.append(f"coalesce(TRY_CAST({name} AS FLOAT)::DOUBLE, {name})")
+        else:
+            compared.append(f"{name}::{DUCKDB_TYPES[str(column.type)]}" if str(column.type) in DUCKDB_TYPES else name)
+    return compared
 
 
 def _select(what: str, origin: str, condition: str = "true") -> str:
     return f"SELECT {what} FROM {origin} WHERE {condition}"  # noqa: S608 - names and values in it are quoted or bound
 
 
-def _files(paths: Sequence[Path], numbered: bool = False) -> str:
+def _files(paths: Sequence[Path], numbered: bool = False, by_name: bool = False) -> str:
     """A table function that reads these files; DuckDB would take `*`, `?` and `[` in a path for patterns."""
     plain = ("".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path)) for path in paths)
     listed = ", ".join(_text(path) for path in plain)
-    return f"read_parquet([{listed}], hive_partitioning = false, file_row_number = {numbered})"
+    options = f"hive_partitioning = false, file_row_number = {numbered}, union_by_name = {by_name}"
+    return f"read_parquet([{listed}], {options})"
 
 
 def _name(column: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
@@ -24,7 +25,7 @@ DATA = Path(__file__).parents[1] / "data"
 STANDARD = Draft201909Validator(json.loads((DATA / "odcs_v3.1.0.schema.json").read_text()))
 
 
-def complaints(document: object) -> list[str]:
+def complaints(document: Any) -> list[str]:
     return [f"{list(error.path)}: {error.message}" for error in STANDARD.iter_errors(document)]
 
 

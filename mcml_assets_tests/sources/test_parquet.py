@@ -15,6 +15,7 @@ from mcml_assets.domain.errors import ConfigurationError, ContractViolation
 from mcml_assets.sources.parquet import next_batch
 from mcml_assets_tests.sources.parquet_sources import (
     COLUMNS,
+    SCHEMA,
     START,
     VALUES,
     Landings,
@@ -275,14 +276,58 @@ def test_a_first_landing_from_an_empty_source_is_refused(tmp_path: Path) -> None
         Landings(source_at(path), "UK", tmp_path).land()
 
 
-def test_columns_cannot_change_once_rows_have_landed(tmp_path: Path) -> None:
-    """Old and new rows could not be compared: the landing says which landed file differs from what is declared."""
+FORMS = {
+    "a column added": ({**COLUMNS, "shop": "int64"}, lambda rows: rows.append_column("shop", pa.array([7] * len(rows)))),
+    "a column removed": ({"time": "timestamp[us]", "country": "string"}, lambda rows: rows.drop_columns(["amount"])),
+    "a number widened": ({**COLUMNS, "amount": "double"}, lambda rows: rows),
+}
+
+
+@pytest.mark.parametrize("what", FORMS)
+def test_what_landed_under_an_older_version_is_not_taken_again(tmp_path: Path, what: str) -> None:
+    """Lines are compared in what their version had: none is late for a new column, and one that really is late lands."""
+    path = tmp_path / "visits.parquet"
+    columns, change = FORMS[what]
+    rows = [(day(number / 2), UK, amount) for number, amount in enumerate((0.1, 0.1, 1e300, 2.5))]
+    before = {**COLUMNS, "amount": "float"} if what == "a number widened" else COLUMNS
+    write_rows(path, [row for row in rows if row[2] != 1e300])
+    narrow = pa.schema([(name, pa.float32() if before[name] == "float" else SCHEMA.field(name).type) for name in SCHEMA.names])
+    pq.write_table(pq.read_table(path).cast(narrow), path)
+    landings = Landings(source_at(path, columns=before), "UK", tmp_path)
+    assert landings.land().rows == 3
+    write_rows(path, [*rows[:3], rows[3], (day(1), UK, 9.0)])
+    pq.write_table(change(pq.read_table(path)), path)
+    landings.source = replace(landings.source, columns=columns)
+    batch = landings.land()
+    assert (batch.late_rows, batch.withdrawn_rows) == (2, 0)
+    late = pq.read_table(next(file.local for file in batch.files if "late" in file.path))
+    assert late.column_names == list(columns)
+    if "amount" in columns:
+        assert sorted(late["amount"].to_pylist()) == [9.0, 1e300]
+
+
+def test_what_cannot_be_brought_into_the_declared_type_is_told(tmp_path: Path) -> None:
+    """The landing names file, column and both types, and the declaration that takes everything again."""
     path = tmp_path / "visits.parquet"
     write_rows(path, [(day(0), UK, 1.0)])
     landings = Landings(source_at(path), "UK", tmp_path)
-    batch = landings.land()
-    table = pq.read_table(path).append_column("shop", pa.array([1]))
-    pq.write_table(table, path)
-    changed = replace(landings.source, columns={**COLUMNS, "shop": "int64"})
-    with pytest.raises(ContractViolation, match=r"what has landed in part-00000\.parquet: column 'shop' \(int64\) is missing"):
-        next_batch(changed, "UK", [batch.files[0].local], batch.watermark, 1, tmp_path / "out")
+    landings.land()
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(2, "amount", table["amount"].cast(pa.string())), path)
+    landings.source = replace(landings.source, columns={**COLUMNS, "amount": "string"})
+    told = r"what has landed in part-00000\.parquet: column 'amount' is double, and cannot be brought into the declared string"
+    with pytest.raises(ContractViolation, match=told) as raised:
+        landings.land()
+    assert "on_breaking_contract: retake" in str(raised.value)
+
+
+def test_all_that_landed_is_taken_again_in_one_window(tmp_path: Path) -> None:
+    """After a breaking change the first window ends where the last landing ended, and nothing later enters."""
+    path = tmp_path / "visits.parquet"
+    write_rows(path, [(day(number), UK, 1.0) for number in range(20)])
+    landings = Landings(source_at(path), "UK", tmp_path)
+    landings.land()
+    landings.land()
+    again = next_batch(landings.source, "UK", (), None, 2, tmp_path / "again", again_until=landings.watermark)
+    assert (again.watermark, again.rows, again.late_rows) == (landings.watermark, len(landings.rows()), 0)
+    assert read_rows([file.local for file in again.files]) == landings.rows()

@@ -22,6 +22,7 @@ from mcml_assets.configuration.contract_files import exported_versions
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.contracts.judge import judge
 from mcml_assets.contracts.version import judged_by
+from mcml_assets.declaration import now
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.faults import Fault, FaultKind
@@ -263,3 +264,33 @@ def test_a_contract_without_an_exported_version_is_told(
     assert alerted(bench, monkeypatch) == [("contract_version of online_retail/landing fails", ["UK"], [found["problem"]])]
     assert bare.export(monkeypatch).exit_code == 0
     assert told(ran(bare.bench().run("UK", "landing")), "contract_version", "landing")["passed"]
+
+
+def publish_features(bench: Bench, location: str, version: str, folder: Path, **more: pa.Array) -> None:
+    """Store features of three customers at a location, computed from data of a version."""
+    (view,) = bench.workload.features.views
+    times = pa.array([datetime(2011, 5, 30, tzinfo=UTC)] * 3, pa.timestamp("us", "UTC"))
+    values = {name: pa.array([1, 2, 3]).cast(pa.type_for_alias(type_)) for name, type_ in view.features.items()}
+    table = pa.table({view.join_key: pa.array([17_850, 13_047, 12_583]), "event_timestamp": times, **values} | more)
+    file = folder / f"{location.replace('/', '-')}.parquet"
+    parquet.write_table(table, file)
+    bench.stores.snapshots(bench.workload, location, "feature_snapshot").commit(
+        {"customer/2011-05-30.parquet": file},
+        tables_schema={"customer": {field.name: str(field.type) for field in table.schema}}, row_count=3,
+        watermark="2011-05-30T00:00:00", parents={"raw_data": "0" * 64}, code_version=version, epoch=1, producer=location,
+        created_at=now(), annotations={"contract": version},
+    )  # fmt: skip
+
+
+def test_features_of_two_versions_are_compared_in_the_older_ones_form(release: Callable[..., Release], tmp_path: Path) -> None:
+    """A feature that only the newer version has is no difference, one that both have and that differs is."""
+    bench = release("shop").bench()
+    publish_features(bench, UK, "1.1", tmp_path, channels=pa.array([1, 1, 2]))
+    publish_features(bench, WARM, "1.0", tmp_path)
+    verdict = bench.check(UK, "feature_snapshot", "parity")
+    assert (verdict.passed, verdict.metadata["standing"].value) == (True, "agrees"), verdict.description
+    assert verdict.metadata["compared_in_version"].value == "1.0"
+    publish_features(bench, WARM, "1.0", tmp_path, frequency=pa.array([1, 2, 4]))
+    verdict = bench.check(UK, "feature_snapshot", "parity")
+    assert (verdict.passed, verdict.metadata["standing"].value) == (False, "undecided")
+    assert "frequency" in str(verdict.metadata["differences"].value)

@@ -87,7 +87,8 @@ def release(tmp_path: Path) -> Callable[[str, Release | None], Release]:
 def few_rows(table: pa.Table) -> pa.Table:
     """The whole invoices of the first days."""
     table = table.sort_by("InvoiceDate")
-    return table.slice(0, ROWS).filter(pc.not_equal(table.slice(0, ROWS)["InvoiceNo"], table["InvoiceNo"][ROWS]))
+    first = table.slice(0, ROWS)
+    return first.filter(pc.call_function("not_equal", [first["InvoiceNo"], table["InvoiceNo"][ROWS]]))
 
 
 def with_channel(table: pa.Table) -> pa.Table:
@@ -123,7 +124,7 @@ def apply(release: Release, changes: Mapping[str, Sequence[tuple[str, str]]]) ->
 
 def in_pence(table: pa.Table) -> pa.Table:
     """A breaking change of a source: whole pence instead of pounds, under another name."""
-    pence = pc.round(pc.multiply(table["UnitPrice"], 100)).cast(pa.int64())
+    pence = pc.call_function("round", [pc.call_function("multiply", [table["UnitPrice"], pa.scalar(100.0)])]).cast(pa.int64())
     return table.drop_columns(["UnitPrice"]).append_column("Pence", pence)
 
 

@@ -1,18 +1,21 @@
 """`parity` of endpoints: every location's own server gives the package's golden predictions, asked over HTTP.
 
-A cold standby runs no server: there the held package is loaded and asked. The package, whose bytes were verified, says
-what is right; so a server that differs is wrong even where nobody else answers.
+A cold standby runs no server: there the held package is loaded and asked. Whoever answers with the same package has a voice,
+and so has the package itself, whose bytes were verified and whose answers are as old as the model: of two servers that
+differ it tells which one is wrong, and a server that differs from it is wrong whatever the others say.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 import dagster as dg
 
 from mcml_assets.asset_checks.partitioned import partitioned_check
-from mcml_assets.asset_checks.verdict import CHECK, unreadable
+from mcml_assets.asset_checks.verdict import CHECK, Verdict, unreadable, verdict_result
 from mcml_assets.declaration import asset_key
-from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.errors import McmlError, ObjectNotFound
+from mcml_assets.domain.parity import Holding, convene
 from mcml_assets.domain.workload import Workload
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.endpoints import Endpoints
@@ -24,12 +27,21 @@ from mcml_assets.serving.package import ModelPackage
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one location gave: the package's digest, and how far its predictions are from the golden ones."""
+    """What one location gave: the package's digest, its predictions, and how far they are from the golden ones."""
 
     digest: str
+    predictions: tuple[float, ...]
     max_difference: float
     passed: bool
     asked: str
+
+    @property
+    def shown(self) -> str:
+        """For people, in a table's cell."""
+        return f"{self.digest[:12]}, off by {self.max_difference:.3g}, asked at {self.asked}"
+
+
+GOLDEN = "the package's own record"
 
 
 def build_endpoint_parity(workload: Workload) -> dg.AssetChecksDefinition:
@@ -39,7 +51,7 @@ def build_endpoint_parity(workload: Workload) -> dg.AssetChecksDefinition:
         asset_key(workload, "endpoint"),
         CHECK,
         "This location's own server gives the golden predictions of the package it should serve, within the workload's "
-        "tolerance; a cold standby's held package does. The other locations are asked too, and shown beside it.",
+        "tolerance; a cold standby's held package does. The other locations are asked too, and the odd one out is named.",
         by_location(workload),
     )
     def parity(context: dg.AssetCheckExecutionContext, stores: CloudStores, endpoints: Endpoints) -> dg.AssetCheckResult:
@@ -59,7 +71,7 @@ def build_endpoint_parity(workload: Workload) -> dg.AssetChecksDefinition:
                     others[placed.key] = _answer(workload, stores, endpoints, placed.key, package)
                 except McmlError as error:
                     others[placed.key] = type(error).__name__
-        return _result(location, package, manifest.snapshot_id, here, others)
+        return verdict_result(context, workload, "endpoint", _verdict(location, package, manifest.snapshot_id, here, others))
 
     return parity
 
@@ -68,51 +80,58 @@ def _answer(workload: Workload, stores: CloudStores, endpoints: Endpoints, locat
     """A location's golden predictions, compared with the package's. Raises `McmlError` when it gives none."""
     import numpy as np  # noqa: PLC0415 - only when a model is at hand
 
-    from mcml_assets.serving.package import check_golden, load_model  # noqa: PLC0415 - numpy, only when a model is at hand
+    from mcml_assets.serving.package import check_golden, golden_inputs, load_model  # noqa: PLC0415 - numpy, only when a model is at hand
 
     status = endpoints.status(workload, location)
     if status.state is EndpointState.COLD:
         held = stores.snapshots(workload, location, "model").current()
         if held is None:
-            return Answer("nothing", float("inf"), False, "the held package")
-        result = check_golden(package, load_model(held_package(workload, stores, location, held)))
-        return Answer(held.snapshot_id, result.max_difference, result.passed, "the held package")
-    answer = endpoints.golden_predictions(workload, location)
-    result = check_golden(package, lambda _: np.asarray(answer.predictions))
-    return Answer(answer.digest, result.max_difference, result.passed, status.address or "")
-
-
-def _result(
-    location: str, package: ModelPackage, digest: str, here: Answer, others: Mapping[str, Answer | str]
-) -> dg.AssetCheckResult:
-    passed = here.passed and here.digest == digest
-    tolerance = package.golden.tolerance
-    if here.digest != digest:
-        told = f"{location} answers with package {here.digest[:12]}, and holds {digest[:12]}."
-    elif not here.passed:
-        told = f"{location} misses its golden predictions by {here.max_difference:.3g}; {tolerance:g} is tolerated."
+            raise ObjectNotFound(f"{location} holds no model")
+        predict = load_model(held_package(workload, stores, location, held))
+        given = tuple(map(float, predict(golden_inputs(package))))
+        digest, asked = held.snapshot_id, "the held package"
     else:
-        told = f"{location} gives the golden predictions of version {package.description.version}."
-    compared = [other for other in others.values() if isinstance(other, Answer) and other.digest == digest]
-    lines = ["| | location | asked | package | largest difference |", "|---|---|---|---|---:|"]
-    for key, answer in {location: here, **others}.items():
-        name = f"**{key}**" if key == location else key
-        if isinstance(answer, str):
-            lines.append(f"| · | {name} | abstains: {answer} | | |")
-            continue
-        mark = "·" if answer.digest != digest and key != location else "✓" if answer.passed else "✗"
-        lines.append(f"| {mark} | {name} | {answer.asked} | {answer.digest[:12]} | {answer.max_difference:.3g} |")
-    return dg.AssetCheckResult(
-        passed=passed,
-        description=told,
+        answer = endpoints.golden_predictions(workload, location)
+        given, digest, asked = answer.predictions, answer.digest, status.address or ""
+    result = check_golden(package, lambda _: np.asarray(given))
+    return Answer(digest, given, result.max_difference, result.passed, asked)
+
+
+def _verdict(location: str, package: "ModelPackage", digest: str, here: Answer, others: Mapping[str, Answer | str]) -> Verdict:
+    tolerance = package.golden.tolerance
+    answers = {location: here, **{key: answer for key, answer in others.items() if isinstance(answer, Answer)}}
+    witnesses = {**answers, GOLDEN: Answer(digest, package.golden.predictions, 0.0, True, "its files")}
+    problem = None
+    if here.digest != digest:
+        problem = f"{location} answers with package {here.digest[:12]}, and holds {digest[:12]}."
+    elif not here.passed:
+        problem = f"{location} misses its golden predictions by {here.max_difference:.3g}; {tolerance:g} is tolerated."
+    quorum = convene(
+        [Holding(key, answer.digest[:12], key) for key, answer in witnesses.items()],
+        here.digest[:12],
+        # Each may be off by the tolerance, to either side.
+        lambda one, other: _apart(witnesses[one].predictions, witnesses[other].predictions) <= 2 * tolerance,
+        {key: answer for key, answer in others.items() if isinstance(answer, str)},
+    )
+    return Verdict(
+        location=location,
+        snapshot=digest,
+        quorum=quorum,
+        contents={key: answer.shown for key, answer in witnesses.items()},
+        alone_is_enough=True,
+        remedy="Materialize `endpoint` where it is wrong: a new server has to give the golden predictions before it answers.",
+        problem=problem,
         metadata={
-            "snapshot": digest[:12],
             "golden_predictions": len(package.golden.predictions),
             # Dagster stores no infinite number, and draws none.
-            **({"golden_max_difference": here.max_difference} if here.max_difference < float("inf") else {}),
+            **({"golden_max_difference": here.max_difference} if isfinite(here.max_difference) else {}),
             "golden_tolerance": tolerance,
-            "agreeing_locations": sum(answer.passed for answer in (here, *compared)),
-            "abstaining_locations": sum(isinstance(answer, str) for answer in others.values()),
-            "report": dg.MetadataValue.md("\n".join(lines)),
         },
     )
+
+
+def _apart(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """The largest difference; infinite for another number of predictions, or one that is no number."""
+    if len(one) != len(other) or not all(map(isfinite, (*one, *other))):
+        return float("inf")
+    return max((abs(first - second) for first, second in zip(one, other, strict=True)), default=0.0)

@@ -70,6 +70,7 @@ def build_feature_parity(workload: Workload) -> dg.AssetChecksDefinition:
                 contents={key: _shown(manifest, key) for key, manifest in held.items()},
                 # Whoever publishes first has nobody to compare with; but not because all others are out of reach.
                 alone_is_enough=location == acting or not found.unreachable,
+                remedy="Materialize `feature_snapshot` where it is wrong: features are computed anew from the raw data there.",
                 problem=_stale(location, here, raw),
                 metadata=comparison.metadata(quorum),
             ),

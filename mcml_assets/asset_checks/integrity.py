@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from mcml_assets.asset_checks.partitioned import partitioned_check
+from mcml_assets.asset_checks.verdict import unreadable
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.workload import Workload
@@ -26,11 +27,12 @@ def build_integrity(workload: Workload, noun: str) -> dg.AssetChecksDefinition:
             mismatches = snapshots.verify(manifest) if manifest else ()
         except McmlError as error:
             # What cannot be read is not sound, whatever the reason.
-            return dg.AssetCheckResult(passed=False, metadata={"problem": str(error), "error": type(error).__name__})
+            return unreadable(error)
         if manifest is None:
-            return dg.AssetCheckResult(passed=False, metadata={"problem": f"{location} holds no snapshot"})
+            return unreadable(f"{location} holds no snapshot")
         return dg.AssetCheckResult(
             passed=not mismatches,
+            description=_told(noun, location, len(mismatches), len(manifest.files)),
             metadata={
                 "snapshot": manifest.snapshot_id[:12],
                 "files": len(manifest.files),
@@ -41,6 +43,15 @@ def build_integrity(workload: Workload, noun: str) -> dg.AssetChecksDefinition:
         )
 
     return integrity
+
+
+def _told(noun: str, location: str, corrupt: int, files: int) -> str:
+    if not corrupt:
+        return f"All {files} files of {noun} in {location} are what the manifest promises."
+    return (
+        f"{corrupt} of {files} files of {noun} in {location} are not what the manifest promises. What is downstream waits; the "
+        "repair sensor has this location copy them anew from one that holds them sound, twice at most, and then asks a person."
+    )
 
 
 def integrity_report(noun: str, location: str, findings: Sequence[str]) -> dg.MarkdownMetadataValue:

@@ -81,6 +81,7 @@ def _build_parity(workload: Workload, noun: str, origin: str, generation: str) -
                 quorum=quorum,
                 contents={key: manifest.snapshot_id[:12] for key, manifest in held.items()},
                 alone_is_enough=location == acting,
+                remedy="The repair sensor has the odd one out copy anew, twice at most; where nobody is, a person has to say.",
                 problem=_problem(location, noun, acting, origin, here, found.manifests.get(acting), generation),
                 metadata=told,
             ),

@@ -14,6 +14,8 @@ from mcml_assets.domain.parity import Quorum, Standing
 from mcml_assets.domain.workload import Workload
 
 CHECK = "parity"
+HISTORY = 200
+"""How many of a check's newest results are looked through for the last one of a location."""
 MARKS = {Standing.AGREES: "✓", Standing.ALONE: "·", Standing.ODD: "✗", Standing.UNDECIDED: "?"}
 
 
@@ -23,7 +25,7 @@ class Verdict:
 
     `problem` is what is wrong here whatever the others hold, `alone_is_enough` whether nobody else is needed: the acting
     location's content is the reference, and whoever publishes first has nobody to compare with yet. `snapshot` is the
-    id that was compared, `contents` what every location holds, for people.
+    id that was compared, `contents` what every location holds, for people; `remedy` what mends a location that is wrong.
     """
 
     location: str
@@ -31,6 +33,7 @@ class Verdict:
     quorum: Quorum
     contents: Mapping[str, str]
     alone_is_enough: bool
+    remedy: str
     problem: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -50,7 +53,8 @@ class Verdict:
         if self.passed:
             return told + self.quorum.sentence()
         return (
-            f"{told}{self.quorum.sentence()} {self.location}: what is downstream waits until this passes; what serves goes on."
+            f"{told}{self.quorum.sentence()} What is downstream in {self.location} waits until this passes, what serves goes "
+            f"on. {self.remedy}"
         )
 
 
@@ -83,6 +87,8 @@ def _correct_others(context: dg.AssetCheckExecutionContext, workload: Workload, 
         passed = verdict.passes(location)
         if status not in ("SUCCEEDED", "FAILED") or (status == "SUCCEEDED") == passed:
             continue
+        if passed and _has_own_problem(context.instance, key, location):
+            continue
         context.log.warning("%s in %s: parity now %s", noun, location, "passes" if passed else "fails")
         context.op_execution_context.log_event(
             # An event of this run: of runless ones Dagster keeps one per check and partition, and refuses the second.
@@ -97,10 +103,20 @@ def _correct_others(context: dg.AssetCheckExecutionContext, workload: Workload, 
         )
 
 
+def _has_own_problem(instance: dg.DagsterInstance, key: dg.AssetCheckKey, location: str) -> bool:
+    """Whether a location's last result names something wrong there whatever the others hold: no vote takes that away."""
+    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=HISTORY):
+        evaluation = record.evaluation
+        if isinstance(evaluation, dg.AssetCheckEvaluation) and evaluation.partition == location:
+            return "problem" in evaluation.metadata
+    return False
+
+
 def _metadata(verdict: Verdict, location: str) -> dict[str, Any]:
     quorum = verdict.quorum
     return {
         "snapshot": verdict.snapshot[:12] if location == verdict.location else verdict.contents[location],
+        **({"problem": verdict.problem} if verdict.problem is not None and location == verdict.location else {}),
         "standing": quorum.standings[location].value,
         "agreeing_locations": len(quorum.agreed),
         "accused_locations": len(quorum.accused),

@@ -223,3 +223,55 @@ DEFECTS: tuple[Defect, ...] = (
     Defect("an online store of other values", "feature_snapshot", frozenset({"online_parity"}), spoil_the_online_store),
     Defect("a model of yesterday", "model", frozenset({"parity"}), go_back("model")),
 )
+OWN: tuple[tuple[str, str, str, str, str], ...] = (
+    (
+        "contract",
+        "landing",
+        "lines that break a rule",
+        "mcml_assets_tests.assets.test_contract",
+        "test_a_broken_rule_shows_rows_but_no_customer",
+    ),
+    (
+        "drift",
+        "feature_snapshot, endpoint",
+        "pounds that became pence",
+        "mcml_assets_tests.assets.test_drift",
+        "test_a_change_of_units_is_found_and_holds_nothing_back",
+    ),
+    (
+        "parity",
+        "endpoint",
+        "golden predictions off by 1e-6 in one server",
+        "mcml_assets_tests.asset_checks.test_endpoint_parity",
+        "test_a_server_that_answers_otherwise_is_the_odd_one_out",
+    ),
+    (
+        "parity",
+        "endpoint",
+        "a model of yesterday that answers",
+        "mcml_assets_tests.asset_checks.test_endpoint_parity",
+        "test_a_model_of_yesterday_is_told_by_its_package_and_no_vote_absolves_it",
+    ),
+    (
+        "quality",
+        "training_run",
+        "a candidate worse than the model now served",
+        "mcml_assets_tests.assets.test_chain",
+        "test_a_candidate_worse_than_what_is_served_is_refused",
+    ),
+    (
+        "evidence",
+        "endpoint",
+        "an upstream check that failed, never ran, or was about another snapshot",
+        "mcml_assets_tests.asset_checks.test_evidence",
+        "test_evidence_is_complete_or_says_what_is_missing",
+    ),
+    (
+        "replication_lag",
+        "raw_data",
+        "a standby two hours behind, and an acting location that nobody can ask",
+        "mcml_assets_tests.asset_checks.test_parity",
+        "test_lag_warns_past_the_rpo_and_when_it_is_unknown",
+    ),
+)
+"""Defects that are planted in tests of their own: check, asset, what is planted, the test's module and name."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mcml_assets.configuration.settings import PROJECT_ROOT
-from mcml_assets_tests.asset_checks.defects import CHECKS, DEFECTS
+from mcml_assets_tests.asset_checks.defects import CHECKS, DEFECTS, OWN
 
 PAGE = PROJECT_ROOT / "deploy" / "docs" / "defects.md"
 NAMES = tuple(dict.fromkeys(name for names in CHECKS.values() for name in names))
@@ -33,10 +33,14 @@ def _lines() -> Iterator[str]:
     for defect in DEFECTS:
         cells = ["**found**" if name in defect.found_by else "" if name in CHECKS[defect.asset] else "-" for name in NAMES]
         yield f"| {defect.name} | `{defect.asset}` | {' | '.join(cells)} | {defect.note} |"
-    unused = [name for name in NAMES if not any(name in defect.found_by for defect in DEFECTS)]
-    yield from ("", "`-`: the asset has no such check.")
-    if "replication_lag" in unused:
-        yield "`replication_lag` counts seconds against the RPO, which none of these has lasted; it has tests of its own."
+    yield from ("", "`-`: the asset has no such check.", "")
+    yield from (
+        "Planted in tests of their own, which hold that the check fails and, where there are others, that they do not:",
+        "",
+    )
+    yield from ("| defect | planted in | found by | test |", "| --- | --- | --- | --- |")
+    for name, asset, planted, module, test in OWN:
+        yield f"| {planted} | `{asset}` | `{name}` | `{module.replace('.', '/')}.py::{test}` |"
 
 
 def write(page: Path = PAGE) -> None:

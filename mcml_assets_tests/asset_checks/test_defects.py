@@ -2,13 +2,15 @@
 
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from mcml_assets.build import DEFS
+from mcml_assets.configuration.code_rules import PLATFORM_CHECKS
 from mcml_assets.configuration.settings import Settings
-from mcml_assets_tests.asset_checks.defects import CHECKS, DEFECTS, SOUND, SPOILT, Defect
+from mcml_assets_tests.asset_checks.defects import CHECKS, DEFECTS, OWN, SOUND, SPOILT, Defect
 from mcml_assets_tests.asset_checks.defects_page import PAGE, render
 from mcml_assets_tests.assets.conftest import Bench, failure_of
 
@@ -80,6 +82,14 @@ def test_every_defect_is_found_where_it_is_and_by_the_checks_that_say_so(copies:
         found[f"{defect.name} in {defect.asset}"] = failed_checks(bench)
     assert found == {f"{defect.name} in {defect.asset}": expected(defect) for defect in DEFECTS}
     assert all(defect.found_by for defect in DEFECTS)
+
+
+def test_every_check_finds_something() -> None:
+    """A check that no defect fails would be worth nothing; the tests that plant the others are there."""
+    finding = {name for defect in DEFECTS for name in defect.found_by} | {name for name, *_ in OWN}
+    assert finding == set(PLATFORM_CHECKS) - {"health"}
+    for *_, module, name in OWN:
+        assert callable(getattr(import_module(module), name))
 
 
 def test_the_page_is_what_the_catalogue_says() -> None:

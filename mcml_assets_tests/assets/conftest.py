@@ -12,16 +12,26 @@ from mcml_assets.configuration.settings import Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.configuration.workload import load_workload
 from mcml_assets.domain.workload import Workload
+from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
 
 
 class Bench:
     """One workload over the clouds of some settings: materialize, look at events, reach into the stores."""
 
-    def __init__(self, declaration: Path, settings: Settings, instance: dg.DagsterInstance | None = None) -> None:
+    def __init__(
+        self,
+        declaration: Path,
+        settings: Settings,
+        instance: dg.DagsterInstance | None = None,
+        endpoints: Endpoints | None = None,
+    ) -> None:
         self.settings = settings
         self.workload: Workload = load_workload(declaration, load_topology(self.settings.topology_file))
-        self.definitions = dg.Definitions.merge(build_resources(self.settings), build_workload(self.workload))
+        base = build_resources(self.settings)
+        if endpoints is not None:
+            base = dg.Definitions(resources={**(base.resources or {}), "endpoints": endpoints}, executor=base.executor)
+        self.definitions = dg.Definitions.merge(base, build_workload(self.workload))
         self.instance = instance or dg.DagsterInstance.ephemeral()
         self.stores = CloudStores.from_settings(self.settings)
 

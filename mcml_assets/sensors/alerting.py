@@ -96,10 +96,12 @@ def _read_checks(context: dg.SensorEvaluationContext, seen: Seen, ended: Sequenc
         return
     graph = context.repository_def.asset_graph
     # A contract that breaks its readers holds nothing back, and still is something that people have to know.
-    known = [key for key in graph.asset_check_keys if graph.get(key).blocking or key.name == CONTRACT_VERSION]
-    told = {key.to_user_string(): key for key in known}
-    answered = [name for name, key in told.items() if ended is None or any(_may_answer(run, key) for run in ended)]
-    due = list(dict.fromkeys([*(name for name in seen.unread if name in told), *answered]))
+    watched = [key for key in graph.asset_check_keys if graph.get(key).blocking or key.name == CONTRACT_VERSION]
+    told = {key.to_user_string(): key for key in watched}
+    named = [name for name, key in told.items() if any(_may_answer(run, key) for run in ended or ())]
+    anything = ended is None or any(_names_nothing(run) for run in ended)
+    waiting = (name for name in seen.unread if name in told)
+    due = list(dict.fromkeys([*named, *waiting, *(told if anything else ())]))
     seen.unread = due[CHECKS_PER_TICK:]
     keys = [told[name] for name in due[:CHECKS_PER_TICK]]
     kept = told.keys() - due[:CHECKS_PER_TICK]
@@ -117,10 +119,12 @@ def _read_checks(context: dg.SensorEvaluationContext, seen: Seen, ended: Sequenc
 
 
 def _may_answer(run: dg.DagsterRun, key: dg.AssetCheckKey) -> bool:
-    """Whether a run can have answered a check; one that names no assets, as a job's, may have answered any."""
-    if not run.asset_selection and not run.asset_check_selection:
-        return True
     return key.asset_key in (run.asset_selection or ()) or key in (run.asset_check_selection or ())
+
+
+def _names_nothing(run: dg.DagsterRun) -> bool:
+    """A run that names no assets, as a job's, may have answered any check."""
+    return not run.asset_selection and not run.asset_check_selection
 
 
 def _check_finding(instance: dg.DagsterInstance, key: dg.AssetCheckKey, partition: str) -> dict[str, str]:

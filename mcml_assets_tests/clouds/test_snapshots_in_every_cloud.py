@@ -18,18 +18,12 @@ from mcml_assets_tests.clouds.emulated_buckets import make_bucket
 from mcml_assets_tests.clouds.faults import flipped
 from mcml_assets_tests.snapshots.committing import WORKLOAD, commit, snapshots
 from mcml_assets_tests.snapshots.test_lives import Lives
-from mcml_assets_tests.snapshots.test_retention import (
-    test_a_snapshot_stays_for_its_readers,
-    test_orphans_go_after_the_grace_period,
-)
+from mcml_assets_tests.snapshots.test_retention import test_orphans_go_after_the_grace_period
 from mcml_assets_tests.snapshots.test_scrub import NOW
 
-# Collected here once more, with the stores below. Not those that count what `keep_last` keeps: they commit without a pause,
-# and S3 and Azure tell times to the second, so of snapshots of one second any may count as the newer one.
-__all__ = [
-    "test_a_snapshot_stays_for_its_readers",
-    "test_orphans_go_after_the_grace_period",
-]
+# Collected here once more, with the stores below. Not those that count what stays: they commit without a pause, and S3 and
+# Azure tell times to the second, so of snapshots of one second any may count as the newer one.
+__all__ = ["test_orphans_go_after_the_grace_period"]
 
 pytestmark = pytest.mark.live
 

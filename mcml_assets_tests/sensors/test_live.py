@@ -299,6 +299,7 @@ def test_a_failure_from_before_the_daemon_is_told_once_and_so_is_its_end(prepare
         here.answers = [503] * 3
         control.start()
         control.wait(lambda: len(here.got) > 3)
+        control.settle()  # a tick that is killed before it has kept its cursor tells again
         control.kill()
         control.start()
         broken[0] = False

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
@@ -44,8 +44,10 @@ def _left_started(platform: Platform) -> float:
     with running(platform) as process:
         platform.darken(platform.register.entry(platform.workload, "UK").acting.location)
         wait_until(lambda: bool(_started(platform)), 180.0, 0.05, "a run is STARTED")
-        left = _started(platform)
         _kill(process)
+    left = _started(platform)
+    if not left:
+        raise SystemExit("the run ended just before it was killed: run it again")
     platform.mcml("fault", "clear", "--all")
     with _daemon(platform):
         back = _first_heartbeat(platform)
@@ -65,12 +67,16 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     mine = psutil.Process(process.pid)
     dagster = [child for child in mine.children(recursive=True) if not _serves(child)]
     for each in (mine, *dagster):
-        each.send_signal(signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):
+            each.send_signal(signal.SIGKILL)
     process.wait()
 
 
 def _serves(process: psutil.Process) -> bool:
-    command = " ".join(process.cmdline())
+    try:
+        command = " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return True  # it has ended by itself
     return "mcml_assets.serving" in command or "envoy" in command
 
 

@@ -36,8 +36,8 @@ from mcml_assets_tests.failover.stage import Stage, example_workloads
 
 SMALL, HISTORIC, WHOLE, MANY = 1, 5, 100, 167
 """Workloads; a workload has 6 locations, so these are 6, 30, 600 and 1,002 partitions of each asset by location."""
-AUTOMATED = 57
-"""Workloads whose assets are 399."""
+AUTOMATED = 44
+"""Workloads that have some 400 assets together."""
 SHORT_HISTORY, LONG_HISTORY = 1_000, 50_000
 # Thousands of small files are written before the ticks that are measured; those read, and what was read is in memory too.
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - in folders of our own

@@ -225,6 +225,13 @@ DEFECTS: tuple[Defect, ...] = (
 )
 OWN: tuple[tuple[str, str, str, str, str], ...] = (
     (
+        "contract_version",
+        "landing",
+        "a contract without an exported version",
+        "mcml_assets_tests.assets.test_contract_versions",
+        "test_a_contract_without_an_exported_version_is_told",
+    ),
+    (
         "contract",
         "landing",
         "lines that break a rule",

@@ -47,6 +47,10 @@ def ask_in_pandas(where: str, table: Table, reading: Reading, unshown: Collectio
             continue
         key, text = found
         failures, rows, values = _failures(error)
+        if error.reason_code is SchemaErrorReason.DUPLICATES:
+            # pandera takes NaN for equal to NaN, and then leaves such rows out of its own count.
+            repeated = frame.index[frame.duplicated(unique_columns(schema), keep=False)]
+            failures, rows = max(failures, len(repeated)), rows or [int(row) for row in repeated[:SAMPLES]]
         result = known.get(key) or RuleResult(table.name, key[0], text, 0)
         if failures < result.failures:
             continue  # a type that cannot be coerced is told twice: what counts is how many rows are wrong

@@ -92,7 +92,7 @@ def _checked(workload: Workload, instance: dg.DagsterInstance, name: str) -> Com
             subjects += [f"{check} of {noun} in {location}" for location in locations]
             key = dg.AssetCheckKey(asset_key(workload, noun), check)
             history = instance.event_log_storage.get_asset_check_execution_history(key, limit=PER_PARTITION * len(locations))
-            for record in history:
+            for record in reversed(history):  # oldest first, because times are whole seconds and the later of two decides
                 evaluation = record.event.asset_check_evaluation if record.event is not None else None
                 if evaluation is None or evaluation.partition not in locations:
                     continue

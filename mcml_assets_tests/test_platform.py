@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import psutil
 import pytest
 
+from mcml_assets.drills.report import TEMPLATE
 from mcml_assets_tests.ports import free_ports
 
 pytestmark = pytest.mark.live
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.live
 GREEN_SECONDS = 900  # generous: the promise is measured and written in the README, not asserted on a shared machine
 MCML = str(Path(sys.executable).with_name("mcml"))
 CHROMIUM = shutil.which("chromium")
+RESULT_SCHEMA = TEMPLATE.with_name("result.schema.json")
 ASSETS = ("landing", "raw_data", "feature_snapshot", "training_run", "model", "endpoint", "traffic_route")
 
 
@@ -258,6 +261,36 @@ def test_an_answer_during_an_outage_is_explained(platform: Platform) -> None:
     assert entry["row"]["location"] == answer["location"]
     assert entry["replay"]["logged"] == answer["score"]
     assert entry["replay"]["same"]
+
+
+@pytest.mark.parametrize(("scenario", "moves"), [("server_killed", False), ("region_outage", True)])
+def test_a_drill_is_measured_by_events_and_mended(platform: Platform, scenario: str, moves: bool) -> None:
+    """Under load no request fails, the work moves or stays as it should, nothing is left broken, and the scorecard knows."""
+    document = _drilled(platform, scenario)
+    jsonschema.validate(document, json.loads(RESULT_SCHEMA.read_text()))
+    measured = document["measured"]
+    assert measured["requests"]["sent"] > 0
+    assert measured["requests"]["failed"] == 0
+    assert (measured["acting_before"] != measured["acting_after"]) is moves
+    assert (measured["recovery_seconds"] is not None) is moves
+    assert measured["seconds_from_fault"]["returned"] is not None, document["reasons"]
+    assert json.loads(platform.mcml("fault", "list", "--json").stdout) == []
+    (card,) = json.loads(platform.mcml("scorecard", "online_retail", "--json").stdout)
+    coverage = next(part for part in card["components"] if part["name"] == "coverage")
+    assert any(document["id"] in one["event"] for one in coverage["evidence"])
+
+
+def _drilled(platform: Platform, scenario: str) -> dict[str, Any]:
+    """The drill's result; asked again while the platform is not yet steady, which is the only reason to refuse it."""
+    deadline = time.monotonic() + GREEN_SECONDS
+    while True:
+        done = platform.mcml("drill", "run", scenario, "--workload", "online_retail", "--json")
+        document = json.loads(done.stdout)
+        assert done.returncode == ["met", "missed", "refused", "aborted"].index(document["verdict"])
+        if document["verdict"] != "refused":
+            return document
+        assert time.monotonic() < deadline, document["reasons"]
+        time.sleep(5)
 
 
 def test_restarting_goes_on_from_where_it_was(platform: Platform) -> None:

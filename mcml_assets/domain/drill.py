@@ -182,7 +182,11 @@ def judge(objectives: Objectives, measured: Measured, rto_seconds: float, rpo_se
     if objectives.returns:
         returned = timeline.seconds("returned")
         found.append(
-            Judged("the primary acts again", "no" if returned is None else f"after {returned:.0f} s", returned is not None)
+            Judged(
+                "all is well again, and the primary acts",
+                "no" if returned is None else f"after {returned:.0f} s",
+                returned is not None,
+            )
         )
     return tuple(found)
 

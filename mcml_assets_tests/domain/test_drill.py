@@ -37,7 +37,7 @@ def test_a_drill_in_which_everything_held_is_met() -> None:
         (replace(WELL, timeline=replace(WELL.timeline, served=500.0)), "served by the new acting location within 300 s (RTO)"),
         (replace(WELL, loss_seconds=None), "at most 3600 s of data are left behind (RPO)"),
         (replace(WELL, loss_seconds=4000.0), "at most 3600 s of data are left behind (RPO)"),
-        (replace(WELL, timeline=replace(WELL.timeline, returned=None)), "the primary acts again"),
+        (replace(WELL, timeline=replace(WELL.timeline, returned=None)), "all is well again, and the primary acts"),
         (replace(WELL, timeline=replace(WELL.timeline, decided=None)), "the work moves"),
         (replace(WELL, requests=Requests.of([*ANSWERED, Asked(9, 0.1, 503)])), "at most 0 requests fail"),
         (replace(WELL, requests=Requests.of([*ANSWERED, Asked(9, 5.0, 0)])), "at most 0 requests fail"),

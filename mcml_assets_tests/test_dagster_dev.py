@@ -39,10 +39,13 @@ class PlainDagster(Platform):
             # Taken before it ends: its code servers and its daemon are nobody's children afterwards.
             members = psutil.Process(self.process.pid).children(recursive=True)
             self.process.send_signal(signal.SIGINT)
-            psutil.wait_procs([psutil.Process(self.process.pid)], timeout=60)
-            for process in members:
-                if process.is_running():
-                    process.kill()
+            leader = psutil.Process(self.process.pid)
+            psutil.wait_procs([leader], timeout=60)
+            # On a busy machine Dagster may take longer than anybody waits.
+            left = [process for process in (leader, *members) if process.is_running()]
+            for process in left:
+                process.kill()
+            psutil.wait_procs(left, timeout=10)
         return subprocess.run([MCML, "stop", "--json"], env=self.environment, check=False).returncode
 
 

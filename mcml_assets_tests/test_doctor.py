@@ -279,7 +279,8 @@ def serving(command: list[str], port: int, folder: Path) -> Iterator[str]:
                 time.sleep(0.05)
         yield address
     finally:
-        process.terminate()
+        # The emulator may wait for connections that nobody closes; it holds nothing worth an orderly end.
+        process.kill()
         process.wait(10)
 
 

@@ -19,7 +19,11 @@ class LocationUnavailable(McmlError):
 
     def __init__(self, location: str, reason: str) -> None:
         super().__init__(f"{location} is unavailable: {reason}")
-        self.location = location
+        self.location, self.reason = location, reason
+
+    def __reduce__(self) -> tuple[type["LocationUnavailable"], tuple[str, str]]:
+        """How it gets from one process to another: by default an error is made anew from its message alone."""
+        return type(self), (self.location, self.reason)
 
 
 class CredentialsRejected(LocationUnavailable):

@@ -81,10 +81,10 @@ class SageMaker:
 
 @contextmanager
 def sagemaker(region: str) -> Iterator[SageMaker]:
-    """A server that ends with the block, with nothing in it."""
+    """A server that ends with the block, with nothing in it; several may run at once."""
     (port,) = free_ports(1)
-    added = not hasattr(SageMakerResponse, "update_endpoint")
-    assert added, "moto knows UpdateEndpoint now: use its own"
+    known = getattr(SageMakerResponse, "update_endpoint", None)
+    assert known in (None, _update_endpoint), "moto knows UpdateEndpoint now: use its own"
     SageMakerResponse.update_endpoint = _update_endpoint  # pyright: ignore[reportAttributeAccessIssue] - what moto lacks
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
@@ -92,6 +92,7 @@ def sagemaker(region: str) -> Iterator[SageMaker]:
         yield SageMaker(f"http://127.0.0.1:{port}", region)
     finally:
         server.stop()
-        del SageMakerResponse.update_endpoint  # pyright: ignore[reportAttributeAccessIssue] - the same
+        if known is None:  # whoever added it takes it away
+            del SageMakerResponse.update_endpoint  # pyright: ignore[reportAttributeAccessIssue] - the same
         sagemaker_backends[DEFAULT_ACCOUNT_ID][region].reset()
         UPDATES.clear()

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from mcml_assets.cli import app
 from mcml_assets.clouds.local.store import LocalStore
 from mcml_assets.domain.acting import Acting, initial_acting
+from mcml_assets.domain.failover import Health
 from mcml_assets.domain.register import majority, register_stores
 from mcml_assets.domain.workload import Role
 from mcml_assets.failover.control import platform_control
@@ -106,6 +107,8 @@ def test_what_if_of_fifty_workloads_asks_each_location_a_bounded_number_of_quest
     for stage in (few, many):
         stage.fill()
         control = platform_control(stage.settings, stage.stores.topology)
+        # The first probe opens the stores; a location whose answer is late is unknown, and less is asked about it.
+        assert all(probe.health is Health.UP for probe in control.probes(list(stage.workloads.values())).values())
         asked_for: list[str] = []
         monkeypatch.setattr(LocalStore, "get_with_meta", counting(LocalStore.get_with_meta, asked_for))
         plans = what_if(control, list(stage.workloads.values()), ["aws"])
@@ -114,8 +117,7 @@ def test_what_if_of_fifty_workloads_asks_each_location_a_bounded_number_of_quest
         assert {made.decision.before.location for made in plans if made.decision.moves} == {"aws/eu-west-2", "aws/us-east-1"}
         assert sum(made.decision.moves for made in plans) == len(stage.workloads)
         costs.append(len(asked_for) / len(plans))
-    # A register that is slow to answer has its third store asked as well, so a few reads more or less are chance.
-    assert costs[1] <= 1.1 * costs[0]
+    assert costs[1] <= costs[0]
 
 
 def test_what_if_names_the_nearest_location(stage: Stage):

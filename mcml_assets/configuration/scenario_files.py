@@ -26,7 +26,7 @@ class InjectionModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: str = Field(description="What goes wrong, as `mcml fault set --kind` and `mcml drill kinds` name it.")
+    kind: str = Field(description="What goes wrong, as `mcml fault set --kind` names it, or what happens to a process.")
     target: str = Field(description="acting, acting_cloud, standby, standby_cloud, platform, or a cloud or location.")
     at: str = Field("0s", description="When, after the load is steady: 5s.", pattern=DURATION)
     lasts: str = Field(alias="for", description="For how long: 60s, 2m.", pattern=DURATION)

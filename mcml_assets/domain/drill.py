@@ -147,8 +147,8 @@ class Judged:
 def judge(objectives: Objectives, measured: Measured, rto_seconds: float, rpo_seconds: float) -> tuple[Judged, ...]:
     """Each objective against what was measured; what no event tells is missed, never met for lack of information.
 
-    The recovery time is from the fault to the first answer under the new epoch, or to the last failed request's end where
-    nothing moves: `Requests` says that by its count. RTO and RPO are the workload's, in seconds.
+    The recovery time is from the fault to the first answer under the new epoch; where nothing is to move there is none, and
+    the failed requests alone tell. RTO and RPO are the workload's, in seconds.
     """
     requests, timeline = measured.requests, measured.timeline
     found = [

@@ -14,7 +14,7 @@ from mcml_assets.drills.report import html, markdown, timeline_picture
 from mcml_assets.serving.folder import write_atomically
 
 DRILL_TAG = "mcml/drill"
-"""On every run and event of a drill: its scenario."""
+"""On the event of a drill that was run from a terminal: its scenario."""
 
 
 def keep(result: DrillResult, settings: Settings) -> Path:
@@ -37,12 +37,14 @@ def kept_results(settings: Settings) -> list[dict[str, Any]]:
 
 def metadata(result: DrillResult, report: Path) -> dict[str, Any]:
     """What the UI shows of a drill; numbers stay numbers, so that Dagster plots them over time."""
+    timeline = report.with_name("timeline.png")  # drawn once, by `keep`
+    picture = timeline.read_bytes() if timeline.exists() else None
     found: dict[str, Any] = {
         "verdict": result.verdict.value,
         "jurisdiction": result.jurisdiction,
         "drill": result.id,
         "report_file": dg.MetadataValue.path(str(report)),
-        "report": dg.MetadataValue.md(markdown(result, timeline_picture(result))),
+        "report": dg.MetadataValue.md(markdown(result, picture)),
     }
     measured = result.measured
     if measured is not None:

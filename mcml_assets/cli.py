@@ -13,26 +13,26 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from mcml_assets.caller_commands import caller_app
+from mcml_assets.commands.caller import caller_app
+from mcml_assets.commands.contract import contract_app
+from mcml_assets.commands.doctor import doctor
+from mcml_assets.commands.drill import drill_app
+from mcml_assets.commands.edge import edge_app
+from mcml_assets.commands.failover import evacuate, failback, failover, whatif
+from mcml_assets.commands.fault import fault_app
+from mcml_assets.commands.hold import hold_app
+from mcml_assets.commands.platform import dev, start, stop
+from mcml_assets.commands.prediction import explain, predictions, stale
+from mcml_assets.commands.rebuild import rebuild
+from mcml_assets.commands.register import register_app
+from mcml_assets.commands.runbook import runbook
+from mcml_assets.commands.scorecard import scorecard
+from mcml_assets.commands.snapshot import snapshot_app
+from mcml_assets.commands.terminal import Exit, Json, fail, out, print_json, read_platform
+from mcml_assets.commands.traffic import traffic_app
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.contract_commands import contract_app
-from mcml_assets.doctor_command import doctor
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.workload import Workload, workload_named
-from mcml_assets.drill_commands import drill_app
-from mcml_assets.edge_commands import edge_app
-from mcml_assets.failover_commands import evacuate, failback, failover, whatif
-from mcml_assets.fault_commands import fault_app
-from mcml_assets.hold_commands import hold_app
-from mcml_assets.platform_commands import dev, start, stop
-from mcml_assets.prediction_commands import explain, predictions, stale
-from mcml_assets.rebuild_command import rebuild
-from mcml_assets.register_commands import register_app
-from mcml_assets.runbook_command import runbook
-from mcml_assets.scorecard_command import scorecard
-from mcml_assets.snapshot_commands import snapshot_app
-from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
-from mcml_assets.traffic_commands import traffic_app
 
 if TYPE_CHECKING:
     from mcml_assets.status import LocationStatus

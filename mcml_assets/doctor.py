@@ -1,7 +1,7 @@
 """`mcml doctor`: does every location do what the platform relies on, with the credentials that the platform has?
 
 Each location is written to, read, and cleaned up again, under one key that nothing else uses; its provider is asked how
-the bucket is protected. Examining is here, printing in `doctor_command.py`; how a provider is asked is `clouds/`'s business.
+the bucket is protected. Examining is here, printing in `commands/doctor.py`; how a provider is asked is `clouds/`'s business.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """What `mcml doctor` asks of a location's endpoint platform: does it answer, has it what we need, and may we.
 
-Changes nothing. Buckets are `doctor.py`'s business; printing is `doctor_command.py`'s.
+Changes nothing. Buckets are `doctor.py`'s business; printing is `commands/doctor.py`'s.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Where an answer came from: from a prediction id back to the batch that landed, and the same score once more.
 
-Read from the buckets, from the spool on this machine, and from nobody's memory. Printing is `prediction_commands.py`'s
+Read from the buckets, from the spool on this machine, and from nobody's memory. Printing is `commands/prediction.py`'s
 business; what a prediction log holds `serving/prediction_log/`'s.
 """
 

@@ -1,6 +1,6 @@
 """Restoring an earlier snapshot by a person's order: whether it may be, the restoring itself, and the event that tells it.
 
-How a pointer goes back is `snapshots/restore.py`'s business; arguments and printing are in `snapshot_commands.py`.
+How a pointer goes back is `snapshots/restore.py`'s business; arguments and printing are in `commands/snapshot.py`.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The bill of an outage: predictions that were served from an older model or older features than the acting location had.
 
-Read from the prediction logs and the snapshots' own times in the buckets. Printing is `prediction_commands.py`'s business.
+Read from the prediction logs and the snapshots' own times in the buckets. Printing is `commands/prediction.py`'s business.
 """
 
 from bisect import bisect_right

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from mcml_assets.cli import app
 from mcml_assets.clouds.fault_plan import set_fault
+from mcml_assets.commands.terminal import Exit
 from mcml_assets.configuration.scenario_files import load_scenario, scenario_files
 from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.scenario import struck
-from mcml_assets.terminal import Exit
 from mcml_assets_tests.failover.stage import Stage, example_workloads
 from mcml_assets_tests.runbook_pages import EXAMPLE, FOLDER, JURISDICTION, runbooks
 

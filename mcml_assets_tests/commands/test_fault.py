@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mcml_assets.cli import app
-from mcml_assets.terminal import Exit
+from mcml_assets.commands.terminal import Exit
 
 
 @pytest.fixture

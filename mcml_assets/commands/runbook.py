@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
+from mcml_assets.commands.terminal import Json, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.runbook import runbook as compose
 from mcml_assets.domain.scenario import struck
 from mcml_assets.domain.workload import workload_named
-from mcml_assets.terminal import Json, fail, out, print_json, read_platform
 
 
 def runbook(

@@ -8,10 +8,10 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from mcml_assets.commands.terminal import Json, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.workload import workload_named
-from mcml_assets.terminal import Json, fail, out, print_json, read_platform
 
 
 def scorecard(

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from mcml_assets.commands.terminal import Exit, err, fail, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError
-from mcml_assets.terminal import Exit, err, fail, print_json, read_platform
 
 VALIDATE_SECONDS = 30
 

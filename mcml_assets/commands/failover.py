@@ -14,12 +14,12 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from mcml_assets.commands.terminal import Exit, Json, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.failover import Cause
 from mcml_assets.domain.register import Evacuation
 from mcml_assets.domain.workload import Workload, workload_named
-from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
 
 if TYPE_CHECKING:
     from mcml_assets.failover.control import Control

@@ -116,7 +116,10 @@ def test_what_if_of_fifty_workloads_asks_each_location_a_bounded_number_of_quest
         assert len(plans) == sum(len(workload.placements) for workload in stage.workloads.values())
         assert {made.decision.before.location for made in plans if made.decision.moves} == {"aws/eu-west-2", "aws/us-east-1"}
         assert sum(made.decision.moves for made in plans) == len(stage.workloads)
-        costs.append(len(asked_for) / len(plans))
+        # The register is satisfied by a majority: whether its last store was asked before that is a matter of chance.
+        votes = [key for key in asked_for if key.startswith("_register/")]
+        assert len(votes) <= 3 * len(plans)
+        costs.append((len(asked_for) - len(votes)) / len(plans))
     assert costs[1] <= costs[0]
 
 

@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from mcml_assets.clouds import fault_plan
+from mcml_assets.commands.terminal import Exit, Json, fail, out, print_json
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.faults import AMOUNTS, Fault, FaultKind, duration, fault_kind
-from mcml_assets.terminal import Exit, Json, fail, out, print_json
 
 KINDS = ", ".join(FaultKind)
 PARAMETERS = "; ".join(f"{kind}: {', '.join(amounts)}" for kind, amounts in AMOUNTS.items())

@@ -12,11 +12,11 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from mcml_assets.commands.hold import Noun, WorkloadName, beginning_with, check_noun
+from mcml_assets.commands.terminal import Json, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError, ObjectNotFound
 from mcml_assets.domain.workload import workload_named
-from mcml_assets.hold_commands import Noun, WorkloadName, beginning_with, check_noun
-from mcml_assets.terminal import Json, fail, out, print_json, read_platform
 
 if TYPE_CHECKING:
     from mcml_assets.snapshots.store import SnapshotStore

@@ -8,9 +8,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from mcml_assets.commands.terminal import Exit, Json, err, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, McmlError
-from mcml_assets.terminal import Exit, Json, err, fail, out, print_json, read_platform
 
 if TYPE_CHECKING:
     from mcml_assets.domain.route import Route

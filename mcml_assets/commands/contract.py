@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from mcml_assets.commands.terminal import Exit, Json, fail, out, print_json
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.topology import did_you_mean
 from mcml_assets.domain.workload import Workload
-from mcml_assets.terminal import Exit, Json, fail, out, print_json
 
 if TYPE_CHECKING:
     from mcml_assets.domain.contract import Change, Contract

@@ -12,11 +12,11 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from mcml_assets.commands.terminal import Json, err, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.drill import Verdict
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.workload import workload_named
-from mcml_assets.terminal import Json, err, fail, out, print_json, read_platform
 
 drill_app = typer.Typer(
     help="Rehearse a failure on the running platform: real faults, real failover, measured from events.", no_args_is_help=True

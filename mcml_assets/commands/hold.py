@@ -13,12 +13,12 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from mcml_assets.commands.terminal import Json, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, LocationUnavailable, McmlError, ObjectNotFound
 from mcml_assets.domain.snapshot import SNAPSHOT_NOUNS
 from mcml_assets.domain.topology import did_you_mean
 from mcml_assets.domain.workload import workload_named
-from mcml_assets.terminal import Json, fail, out, print_json, read_platform
 
 if TYPE_CHECKING:
     from mcml_assets.snapshots.holds import Hold

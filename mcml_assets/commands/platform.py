@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
+from mcml_assets.commands.terminal import Json, fail, out, print_json, print_json_line, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import McmlError
-from mcml_assets.terminal import Json, fail, out, print_json, print_json_line, read_platform
 
 if TYPE_CHECKING:
     from mcml_assets.development import News

@@ -9,9 +9,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from mcml_assets.commands.terminal import Exit, Json, fail, out, print_json
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import McmlError
-from mcml_assets.terminal import Exit, Json, fail, out, print_json
 
 if TYPE_CHECKING:
     from mcml_assets.doctor import Examination

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from mcml_assets.commands.terminal import Exit, Json, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import PROJECT_ROOT, Settings
 from mcml_assets.domain.errors import McmlError
-from mcml_assets.terminal import Exit, Json, fail, out, print_json, read_platform
 
 
 def rebuild(

@@ -6,8 +6,17 @@ No rule belongs here: what reaches this module is right.
 from pathlib import Path
 
 from mcml_assets.configuration.code_rules import function_signature
-from mcml_assets.configuration.workload_model import FeaturesModel, PlacedModel, QualityModel, SourceModel, WorkloadModel
+from mcml_assets.configuration.workload_model import (
+    FeaturesModel,
+    ObjectivesModel,
+    PlacedModel,
+    QualityModel,
+    ServingModel,
+    SourceModel,
+    WorkloadModel,
+)
 from mcml_assets.domain.drift import DriftThresholds
+from mcml_assets.domain.error_budget import Objectives
 from mcml_assets.domain.quality import DEFAULT_QUALITY, QualityThresholds
 from mcml_assets.domain.retention import Retention
 from mcml_assets.domain.table_difference import Tolerance
@@ -57,7 +66,7 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
             horizon_days=training.horizon_days,
             test_share=training.test_share,
         ),
-        serving=Serving(**{**model.serving.model_dump(), "needs": tuple(model.serving.needs)}),
+        serving=_serving(model.serving),
         thresholds=Thresholds(
             quality=_quality(model.thresholds.quality),
             drift=DriftThresholds(**model.thresholds.drift.model_dump()),
@@ -70,6 +79,22 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
         on_breaking_contract=model.on_breaking_contract,
         checks=tuple(_check(reference, directory) for reference in model.checks),
     )
+
+
+def _serving(serving: ServingModel) -> Serving:
+    return Serving(
+        compute_profile=serving.compute_profile,
+        golden_predictions=serving.golden_predictions,
+        golden_tolerance=serving.golden_tolerance,
+        timeout_seconds=serving.timeout_seconds,
+        needs=tuple(serving.needs),
+        objectives=_objectives(serving.objectives),
+    )
+
+
+def _objectives(objectives: ObjectivesModel) -> Objectives:
+    latency = objectives.latency
+    return Objectives(objectives.availability, latency.milliseconds, latency.share, objectives.period_days)
 
 
 def _quality(quality: QualityModel | None) -> QualityThresholds:

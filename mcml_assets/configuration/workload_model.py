@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from mcml_assets.domain.contract import OnBreakingContract
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftReference
 from mcml_assets.domain.endpoint_access import EndpointCapability
+from mcml_assets.domain.error_budget import DEFAULT_OBJECTIVES
 from mcml_assets.domain.quality import DEFAULT_QUALITY
 from mcml_assets.domain.workload import DEFAULT_RETENTION, FIRST_VERSION, Classification, Failback
 
@@ -129,6 +130,34 @@ class TrainingModel(Written):
     test_share: float = Field(description="Share of the newest labelled times that is held out.", gt=0, lt=1)
 
 
+class LatencyModel(Written):
+    """How fast answers have to be."""
+
+    milliseconds: float = Field(
+        DEFAULT_OBJECTIVES.latency_milliseconds, description="An answer that took longer is a slow one.", gt=0
+    )
+    share: float = Field(
+        DEFAULT_OBJECTIVES.latency_share, description="Share of the answers that are not slow, below 1.", gt=0, lt=1
+    )
+
+
+class ObjectivesModel(Written):
+    """What is promised of a workload's answers, and from which its error budget follows."""
+
+    availability: float = Field(
+        DEFAULT_OBJECTIVES.availability,
+        description="Share of the requests that are answered without an error of the platform; below 1, or no budget is left.",
+        gt=0,
+        lt=1,
+    )
+    latency: LatencyModel = Field(
+        default_factory=lambda: LatencyModel.model_validate({}), description="How fast answers have to be."
+    )
+    period_days: float = Field(
+        DEFAULT_OBJECTIVES.period_days, description="Days for which the budget has to last.", gt=0, le=366
+    )
+
+
 class ServingModel(Written):
     """How predictions are answered."""
 
@@ -139,6 +168,19 @@ class ServingModel(Written):
     needs: list[EndpointCapability] = Field(
         [], description="What the endpoint platform of every location must be able to do: canary_weights, alarm_rollback, ..."
     )
+    objectives: ObjectivesModel = Field(
+        default_factory=lambda: ObjectivesModel.model_validate({}), description="What is promised of the answers."
+    )
+
+    @model_validator(mode="after")
+    def _slow_before_late(self) -> "ServingModel":
+        slow, late = self.objectives.latency.milliseconds, self.timeout_seconds * 1000
+        if slow >= late:
+            raise ValueError(
+                f"objectives.latency.milliseconds ({slow:g}) must be below timeout_seconds ({late:g} ms): what takes longer "
+                "than the timeout is no slow answer, but none"
+            )
+        return self
 
 
 class DriftModel(Written):

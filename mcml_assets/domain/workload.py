@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mcml_assets.domain.contract import OnBreakingContract
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftThresholds
 from mcml_assets.domain.endpoint_access import EndpointCapability
+from mcml_assets.domain.error_budget import DEFAULT_OBJECTIVES, Objectives
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.quality import DEFAULT_QUALITY, QualityThresholds
 from mcml_assets.domain.retention import Retention
@@ -197,8 +198,8 @@ class UserCheck:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The endpoint's needs: the compute profile by name, the tolerance within which golden predictions must agree, and
-    what the endpoint platform of every location has to be able to do.
+    """The endpoint's needs: the compute profile by name, the tolerance within which golden predictions must agree, what the
+    endpoint platform of every location has to be able to do, and what is promised of the answers.
     """
 
     compute_profile: str
@@ -206,6 +207,7 @@ class Serving:
     golden_tolerance: float
     timeout_seconds: float
     needs: tuple[EndpointCapability, ...] = ()
+    objectives: Objectives = DEFAULT_OBJECTIVES
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,24 @@ MISTAKES = {
         ("compute_profile: small\n", "compute_profile: small\n    needs: [canary_weight] #!\n"),
         "serving.needs[0]: unknown value 'canary_weight'; did you mean 'canary_weights'?",
     ),
+    "objective that allows no failure": (
+        ("compute_profile: small\n", "compute_profile: small\n    objectives: {availability: 1} #!\n"),
+        "serving.objectives.availability: must be less than 1 (it is 1)",
+    ),
+    "misspelt objective": (
+        ("compute_profile: small\n", "compute_profile: small\n    objectives: {latency: {millisecond: 100}} #!\n"),
+        "serving.objectives.latency.millisecond: unknown key; did you mean 'milliseconds'?",
+    ),
+    "slow only when it is late": (
+        (
+            "serving:\n    compute_profile: small\n",
+            "serving: #!\n    compute_profile: small\n    objectives: {latency: {milliseconds: 2000}}\n",
+        ),
+        (
+            "serving: objectives.latency.milliseconds (2000) must be below timeout_seconds (2000 ms): what takes longer than "
+            "the timeout is no slow answer, but none"
+        ),
+    ),
     "unknown reference of drift": (
         ("{quality: {min_improvement: 0.0, reason: it must beat guessing}}\n", "{drift: {reference: trainng}} #!\n"),
         "thresholds.drift.reference: unknown value 'trainng'; did you mean 'training'?",

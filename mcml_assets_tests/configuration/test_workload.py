@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
 
 from mcml_assets.configuration.workload import find_workload_files, load_workload, load_workloads
 from mcml_assets.domain.drift import DEFAULT_DRIFT
+from mcml_assets.domain.error_budget import DEFAULT_OBJECTIVES
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.quality import DEFAULT_QUALITY
 from mcml_assets.domain.workload import Classification, FunctionReference, JurisdictionColumn, Role
@@ -148,6 +149,13 @@ def test_what_may_be_left_out_has_a_plain_default(tmp_path: Path) -> None:
     assert workload.thresholds.drift == DEFAULT_DRIFT
     assert (workload.serving.golden_predictions, workload.serving.golden_tolerance) == (16, 1e-9)
     assert (workload.features.first_after_days, workload.features.every_days) == (None, None)
+
+
+def test_objectives_are_what_was_written_and_the_rest_as_documented(tmp_path: Path) -> None:
+    """An objective that is not declared has its default, beside one that is."""
+    written = ("compute_profile: small\n", "compute_profile: small\n    objectives: {latency: {milliseconds: 80}}\n")
+    workload = load_workload(write_workload(tmp_path / "churn", written), TOPOLOGY)
+    assert workload.serving.objectives == replace(DEFAULT_OBJECTIVES, latency_milliseconds=80)
 
 
 def test_a_missing_source_file_does_not_unload_the_workload(tmp_path: Path) -> None:

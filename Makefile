@@ -35,11 +35,11 @@ emulators: build/emulators/.installed ## Install the clouds' emulators for PROFI
 dev: install $(if $(filter emulated,$(PROFILE)),emulators) ## Start the Dagster UI, the local clouds, the endpoints and the edge; Ctrl-C ends all of it
 	@MCML_PROFILE=$(PROFILE) exec $(BIN)/mcml dev
 
-# What starts servers runs by itself: two at once would look for the same free ports.
+# What starts servers waits most of its time. A file's tests stay together, for they share what they start.
 test: install emulators ## Run every check and test
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -m "not live" -n 2
-	$(BIN)/python -m pytest -m live
+	$(BIN)/python -m pytest -m live -n 2 --dist loadfile
 
 check: install ## Lint, format, types and layers
 	$(BIN)/ruff check .

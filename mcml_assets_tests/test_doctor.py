@@ -34,7 +34,7 @@ from mcml_assets.emulation.servers import Emulators
 from mcml_assets_tests.clouds.emulated_buckets import make_bucket
 from mcml_assets_tests.clouds.test_identities import sas
 from mcml_assets_tests.emulation.started import gcs_client, started
-from mcml_assets_tests.serving.served_shop import free_port_range
+from mcml_assets_tests.ports import free_port_range
 
 live = pytest.mark.live
 AWS, GCP, AZURE, LOCAL = "aws/eu-west-2", "gcp/europe-west2", "azure/uksouth", "aws/eu-west-2"
@@ -287,7 +287,7 @@ def serving(command: list[str], port: int, folder: Path) -> Iterator[str]:
 @live
 def test_a_store_that_accepts_stale_writes_is_found(tmp_path: Path):
     """A service that ignores conditions, as gcp-storage-emulator does, fails both conditional checks and is not trusted."""
-    port = free_port_range(1, 21000 + os.getpid() % 100)
+    port = free_port_range(1)
     command = [str(Path(sys.executable).with_name("gcp-storage-emulator")), "start", "--host", "127.0.0.1"]
     with serving([*command, "--port", str(port), "--in-memory", "--default-bucket", "lying"], port, tmp_path) as address:
         examination = examine(google_location(address), Settings(home=tmp_path))
@@ -329,7 +329,7 @@ class SkewedFront(BaseHTTPRequestHandler):
 @contextmanager
 def skewed_front(target: str, skew: timedelta) -> Iterator[str]:
     handler = type("Front", (SkewedFront,), {"target": target, "skew": skew})
-    with ThreadingHTTPServer(("127.0.0.1", free_port_range(1, 21200 + os.getpid() % 100)), handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", free_port_range(1)), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -368,7 +368,7 @@ def test_a_wrong_clock_is_found(emulators: Emulators, tmp_path: Path, seconds: i
 def test_a_service_that_is_down_is_unreachable_and_unknown_is_no_pass(emulators: Emulators, tmp_path: Path, key: str):
     """Where nobody listens the location is unreachable, and its clock unknown; no secret is in what is said."""
     location = emulators.topology.location(key)
-    dead = f"http://127.0.0.1:{free_port_range(1, 21400)}"
+    dead = f"http://127.0.0.1:{free_port_range(1)}"
     endpoint = (location.store.endpoint or "").replace(emulators.endpoints[location.store.kind], dead)
     location = replace(location, store=replace(location.store, endpoint=endpoint))
     examination = examine(location, Settings(home=tmp_path))

@@ -15,7 +15,6 @@ from mcml_assets.emulation.servers import Emulators
 from mcml_assets_tests.clouds.emulated_buckets import make_bucket
 from mcml_assets_tests.clouds.limitations import limitation
 from mcml_assets_tests.emulation.started import started
-from mcml_assets_tests.serving.served_shop import free_port_range
 
 REMOTE: tuple[StoreKind, ...] = ("s3", "gcs", "azure")
 STORES = ("memory", "local", *REMOTE)
@@ -25,11 +24,6 @@ def local_store(folder: Path) -> LocalStore:
     bucket = folder / "bucket"
     bucket.mkdir()
     return LocalStore("aws/eu-west-2", bucket)
-
-
-def three_free_ports() -> int:
-    """The first of three free ports in a row, apart from where the emulators look for theirs."""
-    return free_port_range(3, 26_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from mcml_assets_tests.serving.served_shop import free_port_range
+from mcml_assets_tests.ports import free_port_range
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def identity_service(answers: Mapping[str, object]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it is called by
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", free_port_range(1, start=21_500)), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", free_port_range(1)), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -23,7 +23,7 @@ from mcml_assets_tests.clouds.answering import answering
 from mcml_assets_tests.clouds.emulated_buckets import anonymous_location, make_bucket
 from mcml_assets_tests.clouds.identity_service import identity_service
 from mcml_assets_tests.clouds.test_credentials import make_role, nobody
-from mcml_assets_tests.serving.served_shop import free_port_range
+from mcml_assets_tests.ports import free_port_range
 
 __all__ = ["nobody"]
 
@@ -117,7 +117,7 @@ def test_a_pod_of_google_enters_by_its_identity(emulators: Emulators, monkeypatc
 def test_a_managed_identity_of_azure_is_what_the_store_shows(monkeypatch: pytest.MonkeyPatch):
     """The token that Azure gives the machine goes with each request; Azurite takes none, so it is looked at on its way."""
     token = {"access_token": "a token of the machine", "expires_on": str(int(time.time()) + 3600), "token_type": "Bearer"}
-    with identity_service({"/msi": token}) as address, answering("azure", free_port_range(1, 21_700)) as service:
+    with identity_service({"/msi": token}) as address, answering("azure", free_port_range(1)) as service:
         monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://{address}/msi")
         monkeypatch.setenv("IDENTITY_HEADER", "this machine")
         service.status, service.code = 500, "InternalError"

@@ -4,8 +4,8 @@ import pytest
 
 from mcml_assets.clouds.registry import inspector
 from mcml_assets_tests.clouds.answering import answering
-from mcml_assets_tests.clouds.conftest import three_free_ports
 from mcml_assets_tests.clouds.emulated_buckets import anonymous_location
+from mcml_assets_tests.ports import free_port_range
 
 pytestmark = pytest.mark.live
 
@@ -24,7 +24,7 @@ def test_what_s3_says_against_a_bucket(
     status: int, code: str, asked: str, state: str, remedy: str, monkeypatch: pytest.MonkeyPatch
 ):
     """A protection that is not configured is off, one that may not be asked about unknown, each with what mends it."""
-    with answering("s3", three_free_ports()) as service:
+    with answering("s3", free_port_range(3)) as service:
         service.status, service.code = status, code
         fact = getattr(inspector(anonymous_location("s3", service.url, monkeypatch.setenv)).protection("a"), asked)
         assert fact.state == state
@@ -33,7 +33,7 @@ def test_what_s3_says_against_a_bucket(
 
 def test_what_azure_says_against_a_container(monkeypatch: pytest.MonkeyPatch):
     """A blob that is not encrypted, or got no version, and a container that anybody may read: each is off, with its remedy."""
-    with answering("azure", three_free_ports()) as service:
+    with answering("azure", free_port_range(3)) as service:
         service.headers = {
             "x-ms-server-encrypted": "false",
             "x-ms-blob-public-access": "container",
@@ -54,7 +54,7 @@ def test_what_azure_says_against_a_container(monkeypatch: pytest.MonkeyPatch):
 
 def test_what_google_does_not_say_is_unknown(monkeypatch: pytest.MonkeyPatch):
     """An account that may not ask about its bucket learns which permission it needs."""
-    with answering("gcs", three_free_ports()) as service:
+    with answering("gcs", free_port_range(3)) as service:
         service.status, service.code = 403, "forbidden"
         found = inspector(anonymous_location("gcs", service.url, monkeypatch.setenv)).protection("a")
         assert {found.encryption.state, found.versioning.state, found.public_access.state} == {"unknown"}

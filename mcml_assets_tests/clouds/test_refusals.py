@@ -25,7 +25,7 @@ from mcml_assets.domain.errors import (
 )
 from mcml_assets.domain.topology import Location, SecretReference, StoreKind
 from mcml_assets_tests.clouds.answering import Service, answering
-from mcml_assets_tests.clouds.conftest import REMOTE, three_free_ports
+from mcml_assets_tests.clouds.conftest import REMOTE
 from mcml_assets_tests.clouds.emulated_buckets import (
     anonymous_location,
     at_endpoint,
@@ -33,6 +33,7 @@ from mcml_assets_tests.clouds.emulated_buckets import (
     with_values,
     without_bucket,
 )
+from mcml_assets_tests.ports import free_port_range
 
 pytestmark = pytest.mark.live
 
@@ -53,7 +54,7 @@ SECRET = base64.b64encode(b"a secret that nobody may ever read").decode()
 
 @pytest.fixture(params=REMOTE)
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:
-    with answering(request.param, three_free_ports()) as running:
+    with answering(request.param, free_port_range(3)) as running:
         yield running
 
 
@@ -143,7 +144,7 @@ def test_a_refusal_is_told_by_what_mends_it(
     kind: StoreKind, status: int, code: str, expected: type[McmlError], said: str, monkeypatch: pytest.MonkeyPatch
 ):
     """Each refusal has one kind of error, which says who can act on it, and a remedy; tries are few."""
-    with answering(kind, three_free_ports()) as service:
+    with answering(kind, free_port_range(3)) as service:
         service.status, service.code = status, code
         error = told(anonymous_location(kind, service.url, monkeypatch.setenv), "put_if_absent")
         assert type(error) is expected
@@ -155,7 +156,7 @@ def test_a_refusal_is_told_by_what_mends_it(
 @pytest.mark.parametrize(("status", "code"), [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed"), (400, "")])
 def test_the_region_that_a_bucket_is_in_is_named(status: int, code: str, operation: str, monkeypatch: pytest.MonkeyPatch):
     """Whoever names the wrong region of an S3 bucket reads the right one, which S3 tells in a header."""
-    with answering("s3", three_free_ports()) as service:
+    with answering("s3", free_port_range(3)) as service:
         service.status, service.code, service.headers = status, code, {"x-amz-bucket-region": "eu-west-1"}
         place = anonymous_location("s3", service.url, monkeypatch.setenv)
         error = told(place, operation)
@@ -185,7 +186,7 @@ def with_wrong_secret(location: Location, monkeypatch: pytest.MonkeyPatch) -> Lo
 @pytest.mark.parametrize("kind", [kind for kind in REMOTE if Capability.CHECKSUM_ON_WRITE in capabilities(kind)])
 def test_what_is_written_carries_its_checksum(kind: StoreKind, monkeypatch: pytest.MonkeyPatch):
     """Where a kind of store refuses damaged bytes, each write says the digest that the service is to compare."""
-    with answering(kind, three_free_ports()) as service:
+    with answering(kind, free_port_range(3)) as service:
         service.status, service.code = 412, "PreconditionFailed"
         with pytest.raises(PreconditionFailed):
             opened(anonymous_location(kind, service.url, monkeypatch.setenv)).put_if_absent("a", b"content")

@@ -24,7 +24,7 @@ from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.topology import Credentials, Location, SecretReference, StoreAccess, StoreKind
 from mcml_assets_tests.clouds.answering import Service, answering
-from mcml_assets_tests.serving.served_shop import free_port_range
+from mcml_assets_tests.ports import free_port_range
 
 pytestmark = pytest.mark.live
 
@@ -131,7 +131,7 @@ class Talkative(Service):
 @pytest.mark.parametrize("status", [400, 403, 404, 503])
 def test_a_service_that_repeats_the_request_gives_nothing_away(entry: Entry, status: int, watch: Watch):
     """However a service answers, and whatever of the request it repeats, no secret comes back through an error."""
-    with answering(entry.kind, free_port_range(1, start=21000)) as service:
+    with answering(entry.kind, free_port_range(1)) as service:
         service.__class__ = Talkative
         service.status, service.code = status, "SlowDown" if status == 503 else "AuthenticationFailed"
         place = of_entry(entry, service.url)
@@ -176,7 +176,7 @@ def key_file(folder: Path, uri: str) -> tuple[Path, str]:
 
 def test_a_key_file_gives_nothing_away(tmp_path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch):
     """A refused, damaged or missing key file of Google is told by its path at most, never by its content."""
-    with answering("gcs", free_port_range(1, start=21000)) as service:
+    with answering("gcs", free_port_range(1)) as service:
         service.status, service.code = 401, "authError"
         path, part = key_file(tmp_path, service.url)
         monkeypatch.setenv("PLANTED_PATH", str(path))

@@ -18,8 +18,8 @@ from mcml_assets.domain.topology import STORE_KINDS
 from mcml_assets.emulation.servers import Emulators
 from mcml_assets.snapshots.retention import collect
 from mcml_assets_tests.clouds.answering import Service, answering
-from mcml_assets_tests.clouds.conftest import three_free_ports
 from mcml_assets_tests.clouds.emulated_buckets import anonymous_location, make_bucket, s3_client, without_bucket
+from mcml_assets_tests.ports import free_port_range
 
 VERSIONED = [pytest.param(kind, marks=pytest.mark.live) for kind in STORE_KINDS if Capability.VERSIONING in capabilities(kind)]
 PATTERN = bytes(range(251))
@@ -135,7 +135,7 @@ class TwoUploads(Service):
 @pytest.mark.live
 def test_an_upload_that_is_under_way_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     """What began lately may be somebody's at work: only what is older than was asked for is aborted."""
-    with answering("s3", three_free_ports()) as service:
+    with answering("s3", free_port_range(3)) as service:
         service.__class__ = TwoUploads
         store = open_store(anonymous_location("s3", service.url, monkeypatch.setenv), Settings())
         assert isinstance(store, CloudStore)

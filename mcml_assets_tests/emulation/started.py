@@ -1,6 +1,5 @@
 """Emulators for tests: on free ports, with a home of their own, entered with the credentials that a test names."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +10,12 @@ from google.oauth2.service_account import Credentials
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.topology import Location, SecretReference
 from mcml_assets.emulation.servers import Emulators, start_emulators
-from mcml_assets_tests.serving.served_shop import free_port_range
+from mcml_assets_tests.ports import free_port_range
 
 
 def settings_for(home: Path) -> Settings:
     """Settings of the emulated profile on free ports, which differ between test processes."""
-    return Settings(home=home, profile="emulated", emulator_first_port=free_port_range(3, 22000 + os.getpid() % 100 * 30))
+    return Settings(home=home, profile="emulated", emulator_first_port=free_port_range(3))
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """A small real workload to serve: trained packages, published features, and three locations, for the data plane's tests."""
 
-import os
-import socket
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,6 +15,7 @@ from mcml_assets.features.repositories import repositories_folder
 from mcml_assets.serving.manifest import inference_service
 from mcml_assets.serving.package import package_digest, write_package
 from mcml_assets.training.candidate import train_candidate
+from mcml_assets_tests.ports import free_port_range
 from mcml_assets_tests.training.synthetic import make_rows, make_workload
 
 PRIMARY, WARM, COLD = "aws/eu-west-2", "gcp/europe-west2", "azure/uksouth"
@@ -50,27 +49,9 @@ def shop_workload(folder: Path, key_type: str = "int64") -> Workload:
     return replace(workload, features=features, placements=(Placement("UK", placed),))
 
 
-def free_port_range(length: int, start: int = 20000) -> int:
-    """The first of `length` free ports in a row below 32768."""
-    for first in range(start, 32000, length):
-        sockets = [socket.socket() for _ in range(length)]
-        try:
-            for offset, probe in enumerate(sockets):
-                probe.bind(("127.0.0.1", first + offset))
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for probe in sockets:
-                probe.close()
-    raise RuntimeError(f"no {length} free ports in a row")
-
-
 def free_settings(home: Path) -> Settings:
     """Settings of a home of its own, with ports that are free now."""
-    # Test processes that run side by side look for ports in different places.
-    first = free_port_range(22, start=20000 + os.getpid() % 100 * 100)
+    first = free_port_range(22)
     return Settings(
         home=home,
         edge_port=first,

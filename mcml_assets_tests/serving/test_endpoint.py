@@ -15,7 +15,8 @@ from mcml_assets.serving.interfaces import EndpointState
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.manifest import inference_service
 from mcml_assets.serving.processes import is_alive
-from mcml_assets_tests.serving.served_shop import PRIMARY, free_port_range, shop_workload
+from mcml_assets_tests.ports import free_port_range
+from mcml_assets_tests.serving.served_shop import PRIMARY, shop_workload
 
 NAME = f"shop@{PRIMARY}"
 

@@ -14,7 +14,7 @@ from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, TransientError
 from mcml_assets.serving.ports import check_free, endpoint_port
 from mcml_assets.serving.processes import end, find, is_alive, spawn, spawn_orphan
-from mcml_assets_tests.serving.served_shop import free_port_range
+from mcml_assets_tests.ports import free_port_range
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 

@@ -30,6 +30,8 @@ def cluster(route: Route, endpoints: Json) -> Json:
     return {
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
         "name": route.name,
+        # In the names of Envoy's statistics a dot would end the cluster's name.
+        "alt_stat_name": f"{route.workload}/{route.jurisdiction}",
         "type": "EDS",
         "eds_cluster_config": {"eds_config": endpoints},
         "connect_timeout": CONNECT_TIMEOUT,

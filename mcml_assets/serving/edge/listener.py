@@ -6,6 +6,7 @@ What stands in the files is `render.py`'s for routes, `access.py`'s for callers 
 from pathlib import Path
 
 from mcml_assets.serving.edge.access import CALLER_HEADER, access_filters, unnaming_filter
+from mcml_assets.serving.edge.attempts import attempt_log, stats_config
 from mcml_assets.serving.edge.entrance import Entrance
 from mcml_assets.serving.edge.render import CLUSTERS_FILE, JURISDICTION_HEADER, ROUTES_FILE, WRONG_JURISDICTION_STATUS
 from mcml_assets.serving.edge.replies import MAX_REQUEST_BYTES, local_replies
@@ -29,6 +30,8 @@ def bootstrap(folder: Path, entrance: Entrance) -> Json:
         "static_resources": {"listeners": [_listener(folder, entrance)]},
         "dynamic_resources": {"cds_config": watched(folder / CLUSTERS_FILE)},
         "overload_manager": _overload(),
+        "stats_config": stats_config(),
+        "stats_flush_interval": "1s",
     }
 
 
@@ -111,6 +114,7 @@ def _connection_manager(folder: Path, entrance: Entrance) -> Json:
                 "typed_config": {
                     "@type": f"{EXTENSIONS}.filters.http.router.v3.Router",
                     "suppress_envoy_headers": True,
+                    "upstream_log": [attempt_log()],
                 },
             },
         ],

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mcml_assets.domain.route import Route
 from mcml_assets.domain.snapshot import canonical_json
+from mcml_assets.serving.edge.attempts import endpoint_metadata
 from mcml_assets.serving.edge.clusters import cluster
 from mcml_assets.serving.edge.watched import EXTENSIONS, TYPE, Json, discovery, socket_address, watched
 from mcml_assets.serving.golden import SYNTHETIC
@@ -204,7 +205,11 @@ def _assignment(route: Route, addresses: Addresses) -> Json:
                 "priority": entry.priority,
                 "load_balancing_weight": entry.weight,
                 "lb_endpoints": [
-                    {"endpoint": {"address": socket_address(port)}} for port in (address.ports if address is not None else ())
+                    {
+                        "endpoint": {"address": socket_address(port)},
+                        "metadata": endpoint_metadata(entry.location, port),
+                    }
+                    for port in (address.ports if address is not None else ())
                 ],
             }
         )

@@ -49,6 +49,16 @@ def when_upstream_published(*, without_updates_of: dg.AssetKey | None = None) ->
     return (condition & _UPSTREAM_CHECKS_HOLD).with_label("upstream_published")
 
 
+def when_canary_is_due(cron: str) -> dg.AutomationCondition:
+    """`canary_training`: on the workload's cron, once what it trains on and compares with is there and sound.
+
+    Not when it is missing: a platform that fills itself has more urgent things to do, and a standby without a canary may
+    still take over.
+    """
+    due = _C.cron_tick_passed(cron).since(_C.newly_requested() | _C.newly_updated())
+    return (due & ~_C.any_deps_missing() & ~_C.in_progress() & _UPSTREAM_CHECKS_HOLD).with_label("canary_is_due")
+
+
 def when_acting_location_published() -> dg.AutomationCondition:
     """Assets by jurisdiction: as soon as the acting location published; the other locations are not waited for.
 

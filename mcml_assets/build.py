@@ -22,6 +22,7 @@ from mcml_assets.asset_checks.online_parity import build_online_parity
 from mcml_assets.asset_checks.parity import build_model_parity, build_raw_data_parity
 from mcml_assets.asset_checks.replication_lag import ORIGINS, build_replication_lag
 from mcml_assets.asset_checks.user_checks import build_user_checks
+from mcml_assets.assets.canary_training import build_canary_training
 from mcml_assets.assets.drill_result import build_drill_result
 from mcml_assets.assets.endpoint import build_endpoint
 from mcml_assets.assets.feature_snapshot import build_feature_snapshot
@@ -127,6 +128,7 @@ def build_workload(workload: Workload) -> dg.Definitions:
         build_model(workload),
         build_endpoint(workload),
         build_traffic_route(workload),
+        build_canary_training(workload),
     ]
     checks = [
         build_raw_data_contract(workload),

@@ -23,8 +23,8 @@ HEAVY = [
     "pandas", "pandera", "pyarrow", "sklearn",
 ]  # fmt: skip
 NOUNS = [
-    "drill_result", "endpoint", "feature_snapshot", "landing", "model", "raw_data", "resilience_scorecard", "traffic_route",
-    "training_run",
+    "canary_training", "drill_result", "endpoint", "feature_snapshot", "landing", "model", "raw_data", "resilience_scorecard",
+    "traffic_route", "training_run",
 ]  # fmt: skip
 
 

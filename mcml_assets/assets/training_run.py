@@ -4,7 +4,7 @@ How a model is fitted, the user says; splitting, judging and tracking are `train
 `serving/`'s.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,8 +78,9 @@ def build_training_run(workload: Workload) -> dg.AssetsDefinition:
         with typed_failures(stores, workload), TemporaryDirectory() as scratch:
             inputs = _inputs(workload, stores, jurisdiction)
             # A refused candidate is a finished experiment: MLflow keeps it with its figures.
-            with _tracked(context, workload, stores, inputs) as run:
-                candidate = _train(workload, stores, inputs, Path(scratch))
+            tags = {"mcml.version": str(inputs.version), "mcml.epoch": str(inputs.acting.epoch)}
+            with tracked(context, workload, stores, inputs.acting.location, tags) as run:
+                candidate = train_here(workload, stores, inputs.acting.location, inputs.features, inputs.raw, Path(scratch))
                 quality = judge(workload, candidate, served_answers(workload, stores, inputs.acting.location, candidate))
                 plots = log_candidate(run, candidate, workload=workload, snapshots=inputs.parents, quality=quality)
             context.log.info("%s in %s: %s", workload.name, jurisdiction, quality.decision.reason)
@@ -119,32 +120,34 @@ def _inputs(workload: Workload, stores: CloudStores, jurisdiction: str) -> Input
     return Inputs(jurisdiction, acting, features, raw, version)
 
 
-def _tracked(
-    context: dg.AssetExecutionContext, workload: Workload, stores: CloudStores, inputs: Inputs
+def tracked(
+    context: dg.AssetExecutionContext, workload: Workload, stores: CloudStores, location: str, tags: Mapping[str, str]
 ) -> "AbstractContextManager[TrackedRun]":
+    """An MLflow run in this location's cloud, for one training."""
     from mcml_assets.training.tracking import tracked_run  # noqa: PLC0415 - MLflow, 2 s
     from mcml_assets.training.tracking_database import tracking_uri  # noqa: PLC0415 - the same
 
-    cloud = stores.topology.location(inputs.acting.location).cloud
     return tracked_run(
-        tracking_uri(cloud, stores.settings),
+        tracking_uri(stores.topology.location(location).cloud, stores.settings),
         workload=workload,
-        jurisdiction=inputs.jurisdiction,
-        location=inputs.acting.location,
-        tags={"mcml.version": str(inputs.version), "mcml.epoch": str(inputs.acting.epoch)},
+        jurisdiction=workload.placement_of(location).jurisdiction,
+        location=location,
+        tags=tags,
         dagster_run=context.run,
         instance=context.instance,
     )
 
 
-def _train(workload: Workload, stores: CloudStores, inputs: Inputs, scratch: Path) -> "Candidate":
+def train_here(
+    workload: Workload, stores: CloudStores, location: str, features: Manifest, raw: Manifest, scratch: Path
+) -> "Candidate":
+    """Train and judge a candidate on what this location holds."""
     from mcml_assets.training.candidate import train_candidate  # noqa: PLC0415 - pandas, only when a model is trained
     from mcml_assets.training.labelled import labelled_rows  # noqa: PLC0415 - the same
 
-    location = inputs.acting.location
-    stores.snapshots(workload, location, "raw_data").fetch(inputs.raw, scratch / "raw")
-    repository = feast_repository(workload, stores, location, inputs.features)
-    rows = labelled_rows(workload, scratch / "raw", snapshot_watermark(inputs.features), repository)
+    stores.snapshots(workload, location, "raw_data").fetch(raw, scratch / "raw")
+    repository = feast_repository(workload, stores, location, features)
+    rows = labelled_rows(workload, scratch / "raw", snapshot_watermark(features), repository)
     return train_candidate(workload, rows.x, rows.y, entities=rows.entities, times=rows.times)
 
 

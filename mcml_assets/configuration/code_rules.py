@@ -20,7 +20,7 @@ Functions: TypeAlias = dict[str, tuple[tuple[str, ...], str]]
 CHECKED_ASSETS = ("raw_data", "feature_snapshot")
 PLATFORM_CHECKS = (
     "contract", "contract_version", "integrity", "parity", "online_parity", "drift", "replication_lag", "quality", "health",
-    "evidence",
+    "evidence", "agreement",
 )  # fmt: skip
 MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -78,20 +78,16 @@ def function_signature(directory: Path, reference: str) -> tuple[tuple[str, ...]
     return None if isinstance(functions, str) else functions.get(name)
 
 
-def cron_problems(model: WorkloadModel) -> Iterator[Problem]:
+def cron_problems(at: KeyPath, written: str) -> Iterator[Problem]:
     """A cron expression that cannot be read, or names a day that no month has."""
-    expression = model.cron.strip().lower()
-    at = ("cron",)
+    expression = written.strip().lower()
     if expression.startswith("@"):
         if expression not in MACROS:
-            yield Problem(at, f"unknown cron word {model.cron!r}{did_you_mean(expression, MACROS)}")
+            yield Problem(at, f"unknown cron word {written!r}{did_you_mean(expression, MACROS)}")
         return
     words = expression.split()
     if len(words) != len(FIELDS):
-        yield Problem(
-            at,
-            f"{model.cron!r} has {len(words)} fields; cron has five, such as '0 * * * *'",
-        )
+        yield Problem(at, f"{written!r} has {len(words)} fields; cron has five, such as '0 * * * *'")
         return
     values = [_values(word, first, last, names) for word, (_, first, last, names) in zip(words, FIELDS, strict=True)]
     for word, (name, first, last, _), numbers in zip(words, FIELDS, values, strict=True):
@@ -100,7 +96,7 @@ def cron_problems(model: WorkloadModel) -> Iterator[Problem]:
     if all(values):
         days, months = values[2] or (), values[3] or ()
         if words[4] == "*" and min(days) > max(LONGEST_DAY[month - 1] for month in months):
-            yield Problem(at, f"{model.cron!r} never comes: no such month has a day {min(days)}")
+            yield Problem(at, f"{written!r} never comes: no such month has a day {min(days)}")
 
 
 def _functions(file: Path) -> Functions | str:

@@ -146,7 +146,9 @@ def _broken_rules(model: WorkloadModel, path: Path, topology: Topology) -> Itera
         yield from compute_problems(model, topology)
         yield from capability_problems(model, topology)
     if sound("cron"):
-        yield from cron_problems(model)
+        yield from cron_problems(("cron",), model.cron)
+    if sound("canary") and model.canary is not None:
+        yield from cron_problems(("canary", "cron"), model.canary.cron)
     if sound("sources"):
         yield from source_problems(model)
     # With a misspelt jurisdiction each source would be told that it divides its rows wrongly, and it does not.

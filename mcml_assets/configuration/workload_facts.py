@@ -15,6 +15,7 @@ from mcml_assets.configuration.workload_model import (
     SourceModel,
     WorkloadModel,
 )
+from mcml_assets.domain.canary import DEFAULT_CANARY, CanaryRules
 from mcml_assets.domain.drift import DriftThresholds
 from mcml_assets.domain.error_budget import Objectives
 from mcml_assets.domain.quality import DEFAULT_QUALITY, QualityThresholds
@@ -78,6 +79,7 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
         contract_version=model.contract_version,
         on_breaking_contract=model.on_breaking_contract,
         checks=tuple(_check(reference, directory) for reference in model.checks),
+        canary=CanaryRules(**model.canary.model_dump()) if model.canary is not None else DEFAULT_CANARY,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from mcml_assets.domain.canary import DEFAULT_CANARY
 from mcml_assets.domain.contract import OnBreakingContract
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftReference
 from mcml_assets.domain.endpoint_access import EndpointCapability
@@ -183,6 +184,24 @@ class ServingModel(Written):
         return self
 
 
+class CanaryModel(Written):
+    """Training at the standbys, which shows that they could; nothing of it is served."""
+
+    cron: str = Field(DEFAULT_CANARY.cron, description="When every location trains, as five cron fields (UTC).")
+    metric_margin: float = Field(
+        DEFAULT_CANARY.metric_margin,
+        description="By how much a standby's model and the served one may differ in training.metric, on the same rows.",
+        ge=0,
+    )
+    golden_tolerance: float = Field(
+        DEFAULT_CANARY.golden_tolerance,
+        description="By how much their scores of the golden inputs may differ on average, when both learnt from the same data.",
+        ge=0,
+        le=1,
+    )
+    reason: Text = Field(description="Why these figures: a decision, on record.")
+
+
 class DriftModel(Written):
     """How far features and predictions may move from what the served model learnt."""
 
@@ -303,6 +322,11 @@ class WorkloadModel(Written):
     )
     features: FeaturesModel = Field(description="How features are computed and looked up.")
     training: TrainingModel = Field(description="How a model is made and judged.")
+    canary: CanaryModel | None = Field(
+        None,
+        description="When standbys train, and how far they may be from the served model. Absent: every Sunday, within "
+        f"{DEFAULT_CANARY.metric_margin:g} of the metric.",
+    )
     serving: ServingModel = Field(description="How predictions are answered.")
     thresholds: ThresholdsModel = Field(
         default_factory=lambda: ThresholdsModel.model_validate({}), description="What its checks are judged by."

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcml_assets.domain.canary import DEFAULT_CANARY, CanaryRules
 from mcml_assets.domain.contract import OnBreakingContract
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftThresholds
 from mcml_assets.domain.endpoint_access import EndpointCapability
@@ -258,6 +259,7 @@ class Workload:
     contract_version: str = FIRST_VERSION
     on_breaking_contract: OnBreakingContract = OnBreakingContract.KEEP
     checks: tuple[UserCheck, ...] = ()
+    canary: CanaryRules = DEFAULT_CANARY
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from mcml_assets.commands.caller import caller_app
 from mcml_assets.commands.contract import contract_app
+from mcml_assets.commands.daemon import daemon
 from mcml_assets.commands.doctor import doctor
 from mcml_assets.commands.drill import drill_app
 from mcml_assets.commands.edge import edge_app
@@ -53,7 +54,7 @@ app.add_typer(hold_app, name="hold")
 app.add_typer(register_app, name="register")
 app.add_typer(snapshot_app, name="snapshot")
 app.add_typer(traffic_app, name="traffic")
-for command in (dev, start, stop, doctor, failover, failback, evacuate, whatif, rebuild):
+for command in (dev, start, stop, daemon, doctor, failover, failback, evacuate, whatif, rebuild):
     app.command()(command)
 for command in (explain, stale, predictions, runbook, scorecard):
     app.command()(command)

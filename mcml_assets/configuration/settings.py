@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     topology: Path | None = Field(default=None, description="Path of a topology file; overrides the profile.")
     webserver_port: int = Field(default=3000, description="Port of the Dagster UI.", gt=0, lt=65536)
     edge_port: int = Field(default=8080, description="Port of the edge, the one address for predictions.", gt=0, lt=65536)
+    edge_host: str = Field(
+        default="127.0.0.1", description="Address that the edge listens on; beyond loopback it must ask who calls."
+    )
     edge_admin_port: int = Field(default=8081, description="Port of Envoy's admin interface.", gt=0, lt=65536)
     # The p95 of an idle endpoint with its feature lookup is below 20 ms, and a hedge costs one request.
     edge_hedge_seconds: float = Field(

@@ -2,7 +2,8 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+import socket
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 import psutil
@@ -16,15 +17,25 @@ STALE_SECONDS = 15.0  # a busy machine may stall the controller for some seconds
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Who watches: its process (pid and time of creation as psutil gives it), and when it last beat (ISO 8601, UTC)."""
+    """Who watches: its process (pid and time of creation as psutil gives it), when it last beat (ISO 8601, UTC), and on
+    which machine; in a cluster the folder is shared, and the pid is another pod's.
+    """
 
     pid: int
     created: float
     beaten_at: str
+    host: str = field(default_factory=socket.gethostname)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it beat on another machine, whose processes cannot be seen from here."""
+        return self.host != socket.gethostname()
 
     @property
     def process(self) -> psutil.Process | None:
-        """The watching process, or None when it has ended, even if another has its pid now."""
+        """The watching process, or None when it has ended, even if another has its pid now; None for another machine's."""
+        if self.is_elsewhere:
+            return None
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.created) < 0.01
@@ -56,4 +67,4 @@ def read_heartbeat(folder: DataPlaneFolder) -> Heartbeat | None:
 def is_watched(folder: DataPlaneFolder) -> bool:
     """Whether a data plane runs for this folder and has looked at it lately."""
     pulse = read_heartbeat(folder)
-    return pulse is not None and pulse.age_seconds < STALE_SECONDS and pulse.process is not None
+    return pulse is not None and pulse.age_seconds < STALE_SECONDS and (pulse.is_elsewhere or pulse.process is not None)

@@ -4,6 +4,7 @@ Only names of files are kept here; a private key is read by Envoy alone, and sta
 """
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from mcml_assets.configuration.settings import Settings
@@ -21,17 +22,36 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """The ports, the certificate (None: plain HTTP), and the folder of callers (None: open to every local program)."""
+    """The ports, the certificate (None: plain HTTP), the folder of callers (None: open to every local program), and the
+    address that is listened on.
+    """
 
     port: int
     admin_port: int
     identity: Identity | None = None
     callers: Path | None = None
+    host: str = "127.0.0.1"
 
     @classmethod
     def of(cls, settings: Settings) -> "Entrance":
         """The entrance that the settings describe. Raises `ConfigurationError` naming the setting that is wrong."""
-        return cls(settings.edge_port, settings.edge_admin_port, _identity(settings), _callers(settings))
+        callers = _callers(settings)
+        host = _host(settings, callers)
+        return cls(settings.edge_port, settings.edge_admin_port, _identity(settings), callers, host)
+
+
+def _host(settings: Settings, callers: Path | None) -> str:
+    try:
+        address = ip_address(settings.edge_host)
+    except ValueError:
+        raise ConfigurationError(
+            f"MCML_EDGE_HOST must be an address such as 127.0.0.1 or 0.0.0.0, not {settings.edge_host!r}"
+        ) from None
+    if not address.is_loopback and callers is None:
+        raise ConfigurationError(
+            f"MCML_EDGE_HOST={address} opens the edge to other machines, and it asks nobody who they are: set MCML_EDGE_CALLERS"
+        )
+    return str(address)
 
 
 def _identity(settings: Settings) -> Identity | None:

@@ -24,7 +24,6 @@ from mcml_assets.serving.edge.entrance import Entrance
 from mcml_assets.serving.edge.listener import bootstrap
 from mcml_assets.serving.edge.render import ENDPOINTS_FOLDER, Addresses, edge_files
 from mcml_assets.serving.edge.tls import tls_files
-from mcml_assets.serving.edge.watched import HOST
 from mcml_assets.serving.folder import DataPlaneFolder, bound_log, write_atomically
 from mcml_assets.serving.ports import check_free
 from mcml_assets.serving.processes import end, find, is_alive, spawn_orphan
@@ -124,7 +123,7 @@ class Edge:
         command += ["--concurrency", WORKER_THREADS, "--log-level", "warning"]
         process = spawn_orphan(command, {"PATH": os.defpath}, self.log_file)
         who = "asks nobody who they are" if self.entrance.callers is None else f"knows the callers of {self.entrance.callers}"
-        log.info("envoy, pid %s, listens on %s:%s and %s", process.pid, HOST, self.settings.edge_port, who)
+        log.info("envoy, pid %s, listens on %s:%s and %s", process.pid, self.entrance.host, self.settings.edge_port, who)
         return process
 
 

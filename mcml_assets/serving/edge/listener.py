@@ -74,7 +74,7 @@ def _listener(folder: Path, entrance: Entrance) -> Json:
             "transport_socket": transport_socket(folder, entrance.identity),
             "transport_socket_connect_timeout": f"{HANDSHAKE_SECONDS}s",
         }
-    return {"name": "edge", "address": socket_address(entrance.port), "filter_chains": [chain]}
+    return {"name": "edge", "address": socket_address(entrance.port, entrance.host), "filter_chains": [chain]}
 
 
 def _connection_manager(folder: Path, entrance: Entrance) -> Json:

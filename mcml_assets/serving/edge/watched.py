@@ -26,6 +26,6 @@ def discovery(resources: Sequence[Json]) -> bytes:
     return canonical_json({"version_info": sha256(content).hexdigest()[:16], "resources": list(resources)}) + b"\n"
 
 
-def socket_address(port: int) -> Json:
-    """A port of this machine's loopback."""
-    return {"socket_address": {"address": HOST, "port_value": port}}
+def socket_address(port: int, host: str = HOST) -> Json:
+    """A port of this machine's loopback, or of another address of it."""
+    return {"socket_address": {"address": host, "port_value": port}}

@@ -122,6 +122,7 @@ def _examine_bucket(location: Location, store: ObjectStore, asked: BucketInspect
             for origin in location.copies_from.values():
                 yield _attempt("copies_from", partial(_copied, store, origin, key, settings), location)
             protection = asked.protection(key)
+            yield _protection("region", protection.region)
             yield _protection("encryption", protection.encryption)
             yield _protection("versioning", protection.versioning)
             yield _protection("public_access", protection.public_access)

@@ -9,10 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import boto3
@@ -98,7 +95,7 @@ def test_every_emulated_location_is_sound_and_left_as_it_was(emulators: Emulator
     assert [each.location for each in examinations] == [location.key for location in locations]
     for each in examinations:
         assert (each.verdict, wrong(each)) == (Verdict.OK, set()), each
-        assert len(each.checks) == 10
+        assert len(each.checks) == 11
     assert worst(examinations) is Verdict.OK
     owner = gcs_client(emulators, emulators.owner_key_file)
     for location in locations:
@@ -119,7 +116,7 @@ def test_a_local_location_is_sound_and_left_as_it_was(local: tuple[Location, Set
     examination = examine(location, settings)
     assert (examination.verdict, wrong(examination)) == (Verdict.OK, set())
     asked = by_name(examination)
-    for name in ("clock", "encryption", "versioning", "public_access"):
+    for name in ("clock", "region", "encryption", "versioning", "public_access"):
         assert asked[name].state is State.NOT_APPLICABLE
     assert list(LocalStore(location.key, bucket).list("")) == []
     assert [file.name for file in bucket.rglob("*mcml-doctor*")] == []
@@ -151,6 +148,18 @@ def test_a_read_only_folder_is_found(local: tuple[Location, Settings]):
     finally:
         bucket.chmod(0o700)
     assert examine(location, settings).verdict is Verdict.OK
+
+
+def test_a_store_that_gives_back_other_bytes_is_found(local: tuple[Location, Settings]):
+    """A store that answers with one bit changed fails the reading, and nobody is advised to go on with it."""
+    location, settings = local
+    now = datetime.now(UTC)
+    fault = Fault(location.key, FaultKind.FLIPPED_BIT, now, now + timedelta(hours=1), why="a bad disk")
+    set_fault(fault, load_topology(settings.topology_file), settings)
+    examination = examine(location, settings)
+    assert (examination.verdict, wrong(examination)) == (Verdict.PROBLEMS, {"read"})
+    assert "read back with digest" in by_name(examination)["read"].detail
+    assert by_name(examination)["read"].remedy == "do not use this store"
 
 
 @live
@@ -297,70 +306,6 @@ def test_a_store_that_accepts_stale_writes_is_found(tmp_path: Path):
     assert "was accepted" in asked["conditional_update"].detail
     assert "If-Match" in (asked["conditional_update"].remedy or "")
     assert asked["read"].state is State.OK
-
-
-class SkewedFront(BaseHTTPRequestHandler):
-    """Hands requests on to `target` and answers with a clock that is `skew` wrong."""
-
-    protocol_version = "HTTP/1.1"
-    target = ""
-    skew = timedelta()
-
-    def _hand_on(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length")}
-        answer = httpx.request(self.command, self.target + self.path, content=body, headers=headers, trust_env=False)
-        self.send_response_only(answer.status_code)
-        for name, value in answer.headers.items():
-            if name not in ("date", "content-length", "transfer-encoding", "connection"):
-                self.send_header(name, value)
-        self.send_header("date", format_datetime(datetime.now(UTC) + self.skew, usegmt=True))
-        self.send_header("content-length", str(len(answer.content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.content)
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _hand_on
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Nothing on the terminal."""
-
-
-@contextmanager
-def skewed_front(target: str, skew: timedelta) -> Iterator[str]:
-    handler = type("Front", (SkewedFront,), {"target": target, "skew": skew})
-    with ThreadingHTTPServer(("127.0.0.1", free_port_range(1)), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@live
-@pytest.mark.parametrize(
-    ("seconds", "state", "verdict"),
-    [
-        (0, State.OK, Verdict.OK),
-        (30, State.WARNING, Verdict.OK),
-        (-30, State.WARNING, Verdict.OK),
-        (90, State.ERROR, Verdict.PROBLEMS),
-        (-90, State.ERROR, Verdict.PROBLEMS),
-    ],
-)
-def test_a_wrong_clock_is_found(emulators: Emulators, tmp_path: Path, seconds: int, state: State, verdict: Verdict):
-    """More than 5 s between the clocks is a warning, more than 60 s an error, either way, with how to set the clock."""
-    with skewed_front(emulators.endpoints["gcs"], timedelta(seconds=seconds)) as address:
-        location = emulators.topology.location(GCP)
-        location = replace(location, store=replace(location.store, endpoint=address))
-        examination = examine(location, Settings(home=tmp_path))
-    clock = by_name(examination)["clock"]
-    assert (clock.state, examination.verdict) == (state, verdict), examination
-    assert (clock.remedy is None) is (state is State.OK)
-    if seconds:
-        assert f"{'ahead' if seconds > 0 else 'behind'}" in clock.detail
 
 
 @live

@@ -20,8 +20,9 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """How a bucket is protected: encrypted at rest, keeping replaced versions, closed to the public."""
+    """How a bucket is protected: where it should be, encrypted at rest, keeping replaced versions, closed to the public."""
 
+    region: Fact
     encryption: Fact
     versioning: Fact
     public_access: Fact

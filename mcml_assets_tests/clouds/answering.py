@@ -16,7 +16,10 @@ from mcml_assets.domain.topology import StoreKind
 
 @dataclass
 class Service:
-    """The service's address, its answer with further `headers`, and what it was asked: method, path, headers, body."""
+    """The service's address, its answer with further `headers`, and what it was asked: method, path, headers, body.
+
+    The answer's body is `document`, and without one an error of `code`.
+    """
 
     kind: StoreKind
     url: str = ""
@@ -24,6 +27,7 @@ class Service:
     code: str = ""
     delay: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
+    document: bytes | None = None
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
     def body(self) -> bytes:
@@ -48,7 +52,7 @@ def answering(kind: StoreKind, port: int) -> Iterator[Service]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             service.requests.append((self.command, self.path, headers, self.rfile.read(length)))
             time.sleep(service.delay)
-            body = service.body()
+            body = service.body() if service.document is None else service.document
             self.send_response(service.status)
             self.send_header("content-length", str(len(body)))
             self.send_header("content-type", "application/json" if kind == "gcs" else "application/xml")

@@ -1,5 +1,7 @@
 """What a provider says against a bucket's protection is found, as it says it, and never taken for a pass."""
 
+import json
+
 import pytest
 
 from mcml_assets.clouds.registry import inspector
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.live
         (403, "AccessDenied", "encryption", "unknown", "allow s3:GetEncryptionConfiguration"),
         (403, "AccessDenied", "versioning", "unknown", "allow s3:GetBucketVersioning"),
         (403, "AccessDenied", "public_access", "unknown", "allow s3:GetBucketPublicAccessBlock"),
+        (403, "AccessDenied", "region", "unknown", "allow s3:ListBucket"),
     ],
 )
 def test_what_s3_says_against_a_bucket(
@@ -59,3 +62,27 @@ def test_what_google_does_not_say_is_unknown(monkeypatch: pytest.MonkeyPatch):
         found = inspector(anonymous_location("gcs", service.url, monkeypatch.setenv)).protection("a")
         assert {found.encryption.state, found.versioning.state, found.public_access.state} == {"unknown"}
         assert "grant storage.buckets.get" in (found.versioning.remedy or "")
+
+
+def test_an_s3_bucket_in_another_region_is_told(monkeypatch: pytest.MonkeyPatch):
+    """Where a bucket is decides whose law its data is under: another region than the topology's is named, and the way out."""
+    with answering("s3", free_port_range(3)) as service:
+        place = anonymous_location("s3", service.url, monkeypatch.setenv)
+        service.headers = {"x-amz-bucket-region": "us-east-2"}
+        region = inspector(place).protection("a").region
+        assert (region.state, region.detail) == ("off", "the bucket is in us-east-2")
+        assert f"a bucket in {place.region}" in (region.remedy or "")
+        service.headers = {"x-amz-bucket-region": place.region}
+        assert inspector(place).protection("a").region.state == "on"
+
+
+def test_a_google_bucket_in_another_region_is_told(monkeypatch: pytest.MonkeyPatch):
+    """A bucket in a multi-region may have its copies anywhere in it, which is not the region that the topology promises."""
+    with answering("gcs", free_port_range(3)) as service:
+        place = anonymous_location("gcs", service.url, monkeypatch.setenv)
+        service.document = json.dumps({"name": place.bucket, "location": "EU"}).encode()
+        region = inspector(place).protection("a").region
+        assert (region.state, region.detail) == ("off", "the bucket is in eu")
+        assert region.remedy == f"gcloud storage buckets relocate gs://{place.bucket} --location={place.region}"
+        service.document = json.dumps({"name": place.bucket, "location": place.region.upper()}).encode()
+        assert inspector(place).protection("a").region.state == "on"

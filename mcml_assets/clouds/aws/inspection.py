@@ -30,6 +30,7 @@ class S3Inspector:
     def protection(self, key: str) -> Protection:
         """What the bucket's settings say."""
         return Protection(
+            region=_asked("s3:ListBucket", self._region, self._remedies["region"]),
             encryption=_asked("s3:GetEncryptionConfiguration", self._encryption, self._remedies["encryption"]),
             versioning=_asked("s3:GetBucketVersioning", self._versioning, self._remedies["versioning"]),
             public_access=_asked("s3:GetBucketPublicAccessBlock", self._public_access, self._remedies["public_access"]),
@@ -54,6 +55,10 @@ class S3Inspector:
     def _client(self) -> Any:
         return s3_client(self._location, credential_provider(self._location)())
 
+    def _region(self) -> Fact:
+        region = self._client.head_bucket(Bucket=self._bucket).get("BucketRegion", "an unknown region")
+        return Fact("on" if region == self._location.region else "off", f"the bucket is in {region}")
+
     def _encryption(self) -> Fact:
         rules = self._client.get_bucket_encryption(Bucket=self._bucket)["ServerSideEncryptionConfiguration"]["Rules"]
         algorithms = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "none") for rule in rules]
@@ -75,6 +80,7 @@ class S3Inspector:
         blocked = ",".join(f"{name}=true" for name in BLOCKS)
         rules = '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
         return {
+            "region": f"copy its objects to a bucket in {self._location.region}, for where a bucket is cannot be changed",
             "encryption": f"{command.format('put-bucket-encryption')} --server-side-encryption-configuration '{rules}'",
             "versioning": f"{command.format('put-bucket-versioning')} --versioning-configuration Status=Enabled",
             "public_access": f"{command.format('put-public-access-block')} --public-access-block-configuration {blocked}",

@@ -37,7 +37,7 @@ class AzureInspector:
         except AzureError as error:
             reason = f"Azure does not say: {type(error).__name__}"
             unknown = Fact("unknown", reason, "grant blobs/read on the container")
-            return Protection(unknown, unknown, self._public_access())
+            return Protection(self._region(), unknown, unknown, self._public_access())
         account = self._location.store.account
         enable = f"az storage account blob-service-properties update --account-name {account} --enable-versioning true"
         if self._server.startswith(EMULATOR):
@@ -50,7 +50,7 @@ class AzureInspector:
             encryption = encrypted or Fact("off", "the probe is not stored encrypted", mend)
             versioned = Fact("on", "blob versioning: the probe was given a version") if blob.version_id else None
             versioning = versioned or Fact("off", "blob versioning is off: the probe was given no version", enable)
-        return Protection(encryption, versioning, self._public_access())
+        return Protection(self._region(), encryption, versioning, self._public_access())
 
     def purge(self, key: str) -> int:
         """Remove every version of the blob, which needs deleteBlobVersion on it."""
@@ -67,6 +67,14 @@ class AzureInspector:
             except AzureError:
                 left += 1
         return left
+
+    def _region(self) -> Fact:
+        # A container does not tell its account's region, and a location's identity has no business with management.
+        return Fact(
+            "not_applicable",
+            f"only Azure's management service tells: compare `az storage account show --name {self._location.store.account} "
+            f"--query primaryLocation` with {self._location.region}",
+        )
 
     def _public_access(self) -> Fact:
         container, account = self._location.bucket, self._location.store.account

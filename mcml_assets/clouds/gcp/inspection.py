@@ -38,12 +38,13 @@ class GcsInspector:
             unknown = Fact(
                 "unknown", f"Google does not say: {type(error).__name__}", f"grant storage.buckets.get on gs://{name}"
             )
-            return Protection(unknown, unknown, unknown)
+            return Protection(unknown, unknown, unknown, unknown)
         update = f"gcloud storage buckets update gs://{name}"
         versioned = Fact("on", "object versioning") if bucket.versioning_enabled else None
         prevention = bucket.iam_configuration.public_access_prevention
         closed = Fact("on", "public access prevention is enforced") if prevention == "enforced" else None
         return Protection(
+            region=self._region(bucket),
             encryption=self._encryption(bucket),
             versioning=versioned or Fact("off", "object versioning is off", f"{update} --versioning"),
             public_access=closed
@@ -70,6 +71,17 @@ class GcsInspector:
         return Client(
             project="-", credentials=google_credentials(self._location), client_options={"api_endpoint": self.address}
         )
+
+    def _region(self, bucket: Bucket) -> Fact:
+        # Multi-regions and pairs of regions have names of their own, such as EU: a copy may then be in any of their regions.
+        wanted = self._location.region
+        if bucket.location is None:
+            return Fact("not_applicable", "not Google's own service: the one behind the endpoint tells no region")
+        region = bucket.location.lower()
+        if region == wanted:
+            return Fact("on", f"the bucket is in {region}")
+        move = f"gcloud storage buckets relocate gs://{self._location.bucket} --location={wanted}"
+        return Fact("off", f"the bucket is in {region}", move)
 
     def _encryption(self, bucket: Bucket) -> Fact:
         if bucket.default_kms_key_name:

@@ -14,6 +14,7 @@ class LocalInspector:
     def protection(self, key: str) -> Protection:
         """Not applicable, all of it."""
         return Protection(
+            region=Fact("not_applicable", "a folder is where this machine is"),
             encryption=Fact("not_applicable", "a folder is as encrypted as its disk"),
             versioning=Fact("not_applicable", "a folder keeps no old versions"),
             public_access=Fact("not_applicable", "a folder is not served"),

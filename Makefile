@@ -83,6 +83,7 @@ simulate: install ## Simulate the register in SCHEDULES bad days and check every
 test-k8s: install ## Run the clusters' tests on a real kube-apiserver, built from Debian's source; takes minutes the first time
 	@deploy/kubernetes/build-api-server.sh
 	MCML_KUBERNETES=$(CURDIR)/build/kubernetes $(BIN)/python -m pytest -m live mcml_assets_tests/serving/platforms/test_conformance.py -k kserve
+	MCML_KUBERNETES=$(CURDIR)/build/kubernetes $(BIN)/python -m pytest -m live mcml_assets_tests/deploy/test_real_cluster.py
 
 study-drift: install ## Replay a real year for deploy/docs/drift.md; takes minutes
 	$(BIN)/python -m mcml_assets_tests.studies.drift_page

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from kserve import InferInput, InferRequest
+from prometheus_client import CollectorRegistry
 from pyarrow import parquet
 from typer.testing import CliRunner
 
@@ -29,6 +30,8 @@ from mcml_assets.serving.model_server import EntityModel, Served
 from mcml_assets.serving.package import load_model, read_package
 from mcml_assets.serving.prediction_log.shipper import Shipper
 from mcml_assets.serving.prediction_log.spool import Answered, Spool
+from mcml_assets.serving.server_metrics import ServerMetrics
+from mcml_assets.serving.tracing import Untraced
 from mcml_assets.stale import stale_predictions
 from mcml_assets_tests.assets.conftest import Bench, failure_of
 
@@ -64,7 +67,8 @@ def ask(bench: Bench, location: str, about: list[str]) -> tuple[dict[str, Any], 
     answered = Answered(workload.name, "US", location, package.description.version, manifest.snapshot_id, "hashed")
     spool = Spool(DataPlaneFolder.of(bench.settings).predictions, answered)
     reader = OnlineReader.from_schema(asdict(package.schema), features)
-    model = EntityModel(Served(package, manifest.snapshot_id, location, load_model(package), reader, spool))
+    served = Served(package, manifest.snapshot_id, location, load_model(package), reader, spool)
+    model = EntityModel(served, ServerMetrics(served.labels, CollectorRegistry()), Untraced())
     asked = Asked("underwriter-3", 7)
     ASKED.set(asked)
     tensor = InferInput("dob_ssn", [len(about)], "BYTES", data=about)

@@ -33,7 +33,7 @@ class Platform:
     """A `mcml dev` with its own folder and ports."""
 
     def __init__(self, home: Path) -> None:
-        ports = free_ports(3)
+        ports = free_ports(4)
         self.home = home
         self.ui = f"http://127.0.0.1:{ports[0]}"
         self.environment = {
@@ -42,6 +42,7 @@ class Platform:
             "MCML_WEBSERVER_PORT": str(ports[0]),
             "MCML_EDGE_PORT": str(ports[1]),
             "MCML_EDGE_ADMIN_PORT": str(ports[2]),
+            "MCML_METRICS_PORT": str(ports[3]),
             "MCML_ENDPOINT_FIRST_PORT": "23000",
             # On a busy machine a healthy location is slow as well, and another one would answer.
             "MCML_EDGE_HEDGE_SECONDS": "1",

@@ -29,6 +29,7 @@ def config(
     JSON: {bootstrap, files: {clusters.json, routes.json, endpoints/<workload>.<jurisdiction>.json}}; there are no files
     before the data plane ran.
     """
+    from mcml_assets.serving.collector import Collector  # noqa: PLC0415 - only this command
     from mcml_assets.serving.edge.entrance import Entrance  # noqa: PLC0415 - only this command
     from mcml_assets.serving.edge.listener import bootstrap  # noqa: PLC0415 - the same
     from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - the same
@@ -36,7 +37,7 @@ def config(
     settings = Settings()
     folder = DataPlaneFolder.of(settings).edge
     try:
-        start = bootstrap(folder, Entrance.of(settings))
+        start = bootstrap(folder, Entrance.of(settings), Collector.of(settings))
     except ConfigurationError as error:
         fail(error)
     files = {

@@ -32,6 +32,15 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="Address that the edge listens on; beyond loopback it must ask who calls."
     )
     edge_admin_port: int = Field(default=8081, description="Port of Envoy's admin interface.", gt=0, lt=65536)
+    metrics_port: int = Field(
+        default=8082, description="Port where the data plane tells Prometheus of routes, endpoints and targets.", gt=0, lt=65536
+    )
+    otlp_endpoint: str = Field(
+        default="", description="OTLP/HTTP address of a collector for traces, such as http://127.0.0.1:4318; empty: no traces."
+    )
+    trace_share: float = Field(
+        default=1.0, description="Share of requests that are traced, unless their caller has decided already.", ge=0, le=1
+    )
     # The p95 of an idle endpoint with its feature lookup is below 20 ms, and a hedge costs one request.
     edge_hedge_seconds: float = Field(
         default=0.05, description="How long a location may take to answer before the edge asks another one as well.", gt=0

@@ -13,6 +13,7 @@ from threading import Event
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, TransientError
 from mcml_assets.domain.workload import Role
+from mcml_assets.serving.data_plane_metrics import serve_metrics
 from mcml_assets.serving.edge.envoy import Edge, is_edge
 from mcml_assets.serving.edge.render import EndpointAddress
 from mcml_assets.serving.endpoint import Endpoint
@@ -21,7 +22,7 @@ from mcml_assets.serving.heartbeat import BEAT_SECONDS, beat
 from mcml_assets.serving.instance import find_instances
 from mcml_assets.serving.interfaces import EndpointStatus
 from mcml_assets.serving.local_platform import write_status
-from mcml_assets.serving.ports import endpoint_port
+from mcml_assets.serving.ports import check_free, endpoint_port
 from mcml_assets.serving.prediction_log.process import ShipperProcess, is_shipper
 from mcml_assets.serving.processes import end, find
 from mcml_assets.serving.routes import read_routes
@@ -52,9 +53,10 @@ class Controller:
     def adopt(self) -> None:
         """Take over what a former controller left running, and end what nobody wants any more.
 
-        Raises `ConfigurationError` when a port of the edge is taken by something else.
+        Raises `ConfigurationError` when a port of the edge, or that of the metrics, is taken by something else.
         """
         self.edge.adopt()
+        check_free(self.settings.metrics_port, "MCML_METRICS_PORT", "the metrics of the data plane")
         self.shipper.adopt()
         self._read_manifests()
         now = time.monotonic()
@@ -72,6 +74,7 @@ class Controller:
 
     def run(self, stop: Event) -> None:
         """Converge until `stop` is set, then end every server and the edge."""
+        metrics = serve_metrics(self.settings)
         try:
             while not stop.is_set():
                 try:
@@ -82,6 +85,7 @@ class Controller:
                     log.exception("a round failed; the next one follows")
                 stop.wait(TICK_SECONDS)
         finally:
+            metrics.shutdown()
             self.end_all()
 
     def tick(self) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from mcml_assets.domain.errors import LocationUnavailable
 
 SECONDS = 10.0
-PATH = "/v2/models/{workload}/golden"
+GOLDEN = "golden"
+PATH = f"/v2/models/{{workload}}/{GOLDEN}"
 SYNTHETIC = "synthetic"
 SYNTHETIC_PATH = f"/v2/models/{{workload}}/{SYNTHETIC}"
 

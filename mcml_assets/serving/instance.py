@@ -17,8 +17,9 @@ from mcml_assets.serving.ports import HOST
 from mcml_assets.serving.processes import find, spawn
 
 PROBE_SECONDS = 2.0
+TRACE_SETTINGS = ("MCML_OTLP_ENDPOINT", "MCML_TRACE_SHARE")
 # A server gets what a program needs to run, and no credential that its starter may have.
-PASSED_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
+PASSED_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", *TRACE_SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)

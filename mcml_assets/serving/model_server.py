@@ -25,6 +25,7 @@ from starlette.exceptions import HTTPException
 
 from mcml_assets.domain.errors import McmlError, UnknownEntity
 from mcml_assets.features.online import OnlineReader
+from mcml_assets.serving.collector import Collector
 from mcml_assets.serving.golden import PATH, SYNTHETIC_PATH
 from mcml_assets.serving.guard import ASKED, Guard, problem_response
 from mcml_assets.serving.interface import DATATYPES, INT64_LIMIT, MAX_ENTITIES, OUTPUT
@@ -37,6 +38,9 @@ from mcml_assets.serving.problem import (
     UNKNOWN_ENTITY,
     Problem,
 )
+from mcml_assets.serving.server_metrics import ServerMetrics
+from mcml_assets.serving.tracing import Traced, Tracing, Untraced
+from mcml_assets.serving.watch import Watch
 
 if TYPE_CHECKING:
     from mcml_assets.serving.package import Predict
@@ -60,6 +64,18 @@ class Served:
     features: OnlineReader
     spool: Spool | None
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What is served, for metrics and traces."""
+        description = self.package.description
+        return {
+            "workload": description.workload,
+            "jurisdiction": description.jurisdiction,
+            "location": self.location,
+            "model_version": str(description.version),
+            "digest": self.digest,
+        }
+
 
 class Refusal(Exception):
     """An answer other than a prediction."""
@@ -72,9 +88,9 @@ class Refusal(Exception):
 class EntityModel(Model):
     """Scores entities: one input tensor of ids, one output tensor of scores (FP64, probability of class 1)."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, metrics: ServerMetrics, tracing: Tracing) -> None:
         super().__init__(served.package.description.workload)
-        self.served = served
+        self.served, self.metrics, self.tracing = served, metrics, tracing
         self.entity = served.package.schema.entity
         self.datatype = DATATYPES[self.entity.type]
         self.ready = True
@@ -92,9 +108,11 @@ class EntityModel(Model):
         if not isinstance(payload, InferRequest):
             raise Refusal(self.invalid("this server speaks version 2 of the protocol: POST /v2/models/<name>/infer"))
         ids = self._entity_ids(payload)
-        feature_snapshot, rows = self._read(ids)
+        with self.tracing.step("feature lookup"), self.metrics.lookup_seconds.time():
+            feature_snapshot, rows = self._read(ids)
         inputs = list(self.served.package.schema.model_inputs)
-        scores = self.served.predict(pd.DataFrame(rows, columns=pd.Index(inputs), dtype=object)).tolist()
+        with self.tracing.step("model"), self.metrics.predict_seconds.time():
+            scores = self.served.predict(pd.DataFrame(rows, columns=pd.Index(inputs), dtype=object)).tolist()
         if not all(map(math.isfinite, scores)):
             raise Refusal(Problem(500, detail="the model gave a score that is no number"))
         asked = ASKED.get()
@@ -108,6 +126,7 @@ class EntityModel(Model):
                 route_epoch=asked.route_epoch,
                 feature_snapshot=feature_snapshot,
             )
+            self.metrics.lost.set(self.served.spool.lost)
         description = self.served.package.description
         return InferResponse(
             # The protocol demands an id, and KServe fails to encode None.
@@ -218,16 +237,24 @@ class ProblemServer(RESTServer):
             "x-mcml-digest": served.digest,
         }
         kserve_app.add_middleware(Guard, answered_by=answered_by, dark=self.dark)
+        # Added last, it is the outermost: what the guard refuses is noted as well.
+        kserve_app.add_middleware(Watch, metrics=self.model.metrics, tracing=self.model.tracing)
 
 
-def serve(served: Served, *, host: str, port: int, dark: Callable[[], bool]) -> None:
+def serve(served: Served, *, host: str, port: int, dark: Callable[[], bool], collector: Collector | None = None) -> None:
     """Answer until SIGTERM or SIGINT, then finish what is under way (at most `GRACE_SECONDS`).
 
-    Requests are refused while `dark` says that the location is.
+    Requests are refused while `dark` says that the location is. `collector` takes the traces, if there is one.
     """
     for noisy in ("kserve", "kserve.trace", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    ProblemServer(EntityModel(served), host, port, dark).run()
+    traced = None
+    if collector is not None:
+        traced = Traced(collector, {f"mcml.{name}": value for name, value in served.labels.items()})
+    metrics = ServerMetrics(served.labels)
+    ProblemServer(EntityModel(served, metrics, traced or Untraced()), host, port, dark).run()
+    if traced is not None:
+        traced.close()
 
 
 def _speak_problems(app: FastAPI, model: EntityModel) -> None:

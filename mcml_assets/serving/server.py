@@ -14,9 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError, ModelRejected, ObjectNotFound, TransientError
 from mcml_assets.domain.prediction import Inputs
+from mcml_assets.serving.collector import Collector
 from mcml_assets.serving.folder import write_atomically
+from mcml_assets.serving.json_log import log_json_lines
 from mcml_assets.serving.outage import planned_outage
 from mcml_assets.serving.package import check_golden, load_model, read_package
 from mcml_assets.serving.prediction_log.spool import Answered, Spool
@@ -32,12 +35,13 @@ log = logging.getLogger("mcml_assets.serving.server")
 def main(arguments: "Sequence[str] | None" = None) -> int:
     """Serve until SIGTERM; the exit status is 1 when the server may not or cannot answer."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_json_lines(logging.WARNING)
     log.setLevel(logging.INFO)
     # Libraries announce their deprecations on each start and first request: of no use in a server's log.
     warnings.simplefilter("ignore")
     started = time.monotonic()
     try:
+        collector = Collector.of(Settings())
         served = _load(options)
     except McmlError as error:
         log.error("refused to start: %s: %s", type(error).__name__, error)
@@ -51,7 +55,8 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     )
     from mcml_assets.serving.model_server import serve  # noqa: PLC0415 - KServe, 1 s: a refused package never needs it
 
-    serve(served, host=options.host, port=options.port, dark=planned_outage(options.fault_plan, options.location))
+    dark = planned_outage(options.fault_plan, options.location)
+    serve(served, host=options.host, port=options.port, dark=dark, collector=collector)
     return 0
 
 

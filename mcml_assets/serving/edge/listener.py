@@ -5,12 +5,15 @@ What stands in the files is `render.py`'s for routes, `access.py`'s for callers 
 
 from pathlib import Path
 
-from mcml_assets.serving.edge.access import CALLER_HEADER, access_filters, unnaming_filter
+from mcml_assets.serving.collector import Collector
+from mcml_assets.serving.edge.access import access_filters, unnaming_filter
+from mcml_assets.serving.edge.access_log import refusal_log, request_log
 from mcml_assets.serving.edge.attempts import attempt_log, stats_config
 from mcml_assets.serving.edge.entrance import Entrance
-from mcml_assets.serving.edge.render import CLUSTERS_FILE, JURISDICTION_HEADER, ROUTES_FILE, WRONG_JURISDICTION_STATUS
+from mcml_assets.serving.edge.render import CLUSTERS_FILE, ROUTES_FILE
 from mcml_assets.serving.edge.replies import MAX_REQUEST_BYTES, local_replies
 from mcml_assets.serving.edge.tls import HANDSHAKE_SECONDS, transport_socket
+from mcml_assets.serving.edge.traces import collector_cluster, tracing
 from mcml_assets.serving.edge.watched import EXTENSIONS, Json, socket_address, watched
 
 MAX_CONNECTIONS = 4096  # at once; past it new ones are refused, so that those under way are answered
@@ -19,15 +22,17 @@ HEADERS_SECONDS, REQUEST_SECONDS = 5, 10  # for all headers of a request, and fo
 IDLE_SECONDS = 60  # a connection without a request
 LONGEST_CONNECTION_SECONDS = 3600  # then a caller shows its certificate again
 MAX_HEADERS, MAX_HEADERS_KIB = 64, 16
-REFUSED_STATUSES = (401, 403, WRONG_JURISDICTION_STATUS)
 
 
-def bootstrap(folder: Path, entrance: Entrance) -> Json:
-    """The listener, and the files under `folder` (absolute) that Envoy watches."""
+def bootstrap(folder: Path, entrance: Entrance, collector: Collector | None = None) -> Json:
+    """The listener, the files under `folder` (absolute) that Envoy watches, and where traces go (None: nowhere)."""
     return {
         "node": {"id": "edge", "cluster": "mcml"},
         "admin": {"address": socket_address(entrance.admin_port)},
-        "static_resources": {"listeners": [_listener(folder, entrance)]},
+        "static_resources": {
+            "listeners": [_listener(folder, entrance, collector)],
+            "clusters": [collector_cluster(collector)] if collector is not None else [],
+        },
         "dynamic_resources": {"cds_config": watched(folder / CLUSTERS_FILE)},
         "overload_manager": _overload(),
         "stats_config": stats_config(),
@@ -60,12 +65,12 @@ def _overload() -> Json:
     }
 
 
-def _listener(folder: Path, entrance: Entrance) -> Json:
+def _listener(folder: Path, entrance: Entrance, collector: Collector | None) -> Json:
     chain: Json = {
         "filters": [
             {
                 "name": "envoy.filters.network.http_connection_manager",
-                "typed_config": _connection_manager(folder, entrance),
+                "typed_config": _connection_manager(folder, entrance, collector),
             }
         ],
     }
@@ -77,7 +82,7 @@ def _listener(folder: Path, entrance: Entrance) -> Json:
     return {"name": "edge", "address": socket_address(entrance.port, entrance.host), "filter_chains": [chain]}
 
 
-def _connection_manager(folder: Path, entrance: Entrance) -> Json:
+def _connection_manager(folder: Path, entrance: Entrance, collector: Collector | None) -> Json:
     certificates = entrance.identity is not None and entrance.identity.client_authority is not None
     return {
         "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -119,32 +124,6 @@ def _connection_manager(folder: Path, entrance: Entrance) -> Json:
             },
         ],
         "local_reply_config": local_replies(),
-        "access_log": [_refusal_log()],
-    }
-
-
-def _refusal_log() -> Json:
-    """One JSON line for each request that was refused for who asked, or for its jurisdiction; no value that was sent."""
-    statuses = [
-        {"status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": "unused"}}}}
-        for status in REFUSED_STATUSES
-    ]
-    return {
-        "name": "envoy.access_loggers.stdout",
-        "filter": {"or_filter": {"filters": statuses}},
-        "typed_config": {
-            "@type": f"{EXTENSIONS}.access_loggers.stream.v3.StdoutAccessLog",
-            "log_format": {
-                "json_format": {
-                    "time": "%START_TIME%",
-                    "event": "refused",
-                    "reason": "%RESPONSE_CODE_DETAILS%",
-                    "status": "%RESPONSE_CODE%",
-                    "caller": f"%REQ({CALLER_HEADER})%",
-                    "path": "%PATH(NQ)%",
-                    "jurisdiction": f"%REQ({JURISDICTION_HEADER})%",
-                    "request_id": "%REQ(X-REQUEST-ID)%",
-                }
-            },
-        },
+        "access_log": [refusal_log(), request_log(traced=collector is not None)],
+        **({"tracing": tracing(collector)} if collector is not None else {}),
     }

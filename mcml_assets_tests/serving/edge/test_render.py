@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcml_assets.domain.route import Route, RouteLocation
+from mcml_assets.serving.collector import Collector
 from mcml_assets.serving.edge import render
 from mcml_assets.serving.edge.entrance import Entrance
 from mcml_assets.serving.edge.listener import bootstrap
@@ -92,12 +93,13 @@ def test_envoy_would_notice_a_misspelt_field(tmp_path: Path) -> None:
 
 
 def test_the_watched_bootstrap_is_accepted(tmp_path: Path) -> None:
-    """The bootstrap that Envoy really starts with is valid, with its watched files in place."""
+    """The bootstrap that Envoy really starts with is valid, with its watched files in place, with traces and without."""
     for path, content in edge_files(tmp_path, [route()], addresses(20100)).items():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
-    said = validate(tmp_path, bootstrap(tmp_path, OPEN))
-    assert said.returncode == 0, said.stderr
+    for collector in (None, Collector("127.0.0.1", 4318, 0.1), Collector("collector.monitoring", 4318, 1)):
+        said = validate(tmp_path, bootstrap(tmp_path, OPEN, collector))
+        assert said.returncode == 0, said.stderr
 
 
 def test_everything_listens_on_loopback_only() -> None:

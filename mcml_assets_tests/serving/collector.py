@@ -88,7 +88,11 @@ def collector() -> Iterator[Collected]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Who gave up while an export hung is gone: that is what hanging is for."""
+
+    server = Server(("127.0.0.1", port), Handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -20,6 +20,7 @@ from mcml_assets.asset_checks.health import build_endpoint_health, build_route_h
 from mcml_assets.asset_checks.integrity import build_integrity
 from mcml_assets.asset_checks.online_parity import build_online_parity
 from mcml_assets.asset_checks.parity import build_model_parity, build_raw_data_parity
+from mcml_assets.asset_checks.readiness import build_readiness
 from mcml_assets.asset_checks.replication_lag import ORIGINS, build_replication_lag
 from mcml_assets.asset_checks.user_checks import build_user_checks
 from mcml_assets.assets.canary_training import build_canary_training
@@ -146,6 +147,7 @@ def build_workload(workload: Workload) -> dg.Definitions:
         build_prediction_drift(workload),
         *(build_replication_lag(workload, noun) for noun in ORIGINS),
         build_endpoint_health(workload),
+        build_readiness(workload),
         build_route_health(workload),
         *build_global_traffic(workload),
     ]

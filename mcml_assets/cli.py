@@ -24,6 +24,7 @@ from mcml_assets.commands.fault import fault_app
 from mcml_assets.commands.hold import hold_app
 from mcml_assets.commands.platform import dev, start, stop
 from mcml_assets.commands.prediction import explain, predictions, stale
+from mcml_assets.commands.readiness import readiness
 from mcml_assets.commands.rebuild import rebuild
 from mcml_assets.commands.register import register_app
 from mcml_assets.commands.runbook import runbook
@@ -56,7 +57,7 @@ app.add_typer(snapshot_app, name="snapshot")
 app.add_typer(traffic_app, name="traffic")
 for command in (dev, start, stop, daemon, doctor, failover, failback, evacuate, whatif, rebuild):
     app.command()(command)
-for command in (explain, stale, predictions, runbook, scorecard):
+for command in (explain, stale, predictions, readiness, runbook, scorecard):
     app.command()(command)
 
 
@@ -66,9 +67,11 @@ def status(json_: Json = False) -> None:
 
     JSON: a list of {workload, jurisdiction, location, role, acting, epoch, snapshot, rows, watermark,
     feature_snapshot, model_version, endpoint, endpoint_version, lag_seconds, healthy, problem, faults}; what is unknown
-    is null.
+    is null. `readiness` is what `mcml readiness --json` tells of the location.
     """
     from mcml_assets.emulation.servers import enter_emulators  # noqa: PLC0415 - opens object stores
+    from mcml_assets.failover.control import platform_control  # noqa: PLC0415 - the same
+    from mcml_assets.failover.standbys import standbys  # noqa: PLC0415 - the same
     from mcml_assets.status import collect_status  # noqa: PLC0415 - the same
 
     try:
@@ -78,7 +81,8 @@ def status(json_: Json = False) -> None:
     workloads, topology = read_platform(settings)
     rows = list(collect_status(workloads, topology, settings))
     if json_:
-        print_json([asdict(row) for row in rows])
+        found = {(one.workload, one.location): one for one in standbys(platform_control(settings, topology), workloads)}
+        print_json([asdict(row) | {"readiness": found[row.workload, row.location].to_json()} for row in rows])
     else:
         out.print(_status_table(rows))
         for row in rows:

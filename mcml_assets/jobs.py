@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mcml_assets.asset_checks.integrity import integrity_report
+from mcml_assets.asset_checks.readiness import CHECK as READINESS_CHECK
+from mcml_assets.asset_checks.readiness import readiness_of, readiness_result
 from mcml_assets.asset_checks.replication_lag import CHECK as LAG_CHECK
 from mcml_assets.asset_checks.replication_lag import ORIGINS, lag_result
 from mcml_assets.configuration.settings import DEFS
@@ -86,6 +88,34 @@ def measure_lags(context: dg.OpExecutionContext, stores: CloudStores) -> Iterato
             )
 
 
+@dg.op(out={}, description="Tells whether each location could take the work over now, and reports `readiness`.")
+def judge_readiness(
+    context: dg.OpExecutionContext, stores: CloudStores, endpoints: Endpoints
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Of every location whose endpoint was published once. Without this a standby would keep its last run's result."""
+    from mcml_assets.configuration.workload import load_workloads  # noqa: PLC0415 - only when a job runs
+
+    workloads, _ = load_workloads(DEFS, stores.topology)
+    for workload in workloads:
+        key = asset_key(workload, "endpoint")
+        known = context.instance.get_materialized_partitions(key)
+        found = readiness_of(workload, stores, endpoints)
+        for one in found:
+            if one.location not in known:
+                continue
+            result = readiness_result(one, found)
+            context.log.info("%s in %s: %s", workload.name, one.location, one.sentence)
+            yield dg.AssetCheckEvaluation(
+                asset_key=key,
+                check_name=READINESS_CHECK,
+                passed=result.passed,
+                severity=result.severity,
+                description=result.description,
+                metadata=result.metadata,
+                partition=one.location,
+            )
+
+
 @dg.job(description="Compares stored bytes with their digests, so that decay is found before a copy is needed.")
 def integrity_scrub() -> None:
     """One op over all locations: its cost is reading, and a run for each would cost more than that."""
@@ -98,10 +128,11 @@ def collection() -> None:
     collect_locations()
 
 
-@dg.job(description="Measures every location's replication lag against the workload's RPO.")
+@dg.job(description="Measures every location's replication lag against the workload's RPO, and its readiness to take over.")
 def replication_lag() -> None:
-    """One op over all locations: it reads pointers only."""
+    """Two ops over all locations: they read pointers and manifests only."""
     measure_lags()
+    judge_readiness()
 
 
 def scrub_location(

@@ -20,7 +20,7 @@ Functions: TypeAlias = dict[str, tuple[tuple[str, ...], str]]
 CHECKED_ASSETS = ("raw_data", "feature_snapshot")
 PLATFORM_CHECKS = (
     "contract", "contract_version", "integrity", "parity", "online_parity", "drift", "replication_lag", "quality", "health",
-    "evidence", "agreement",
+    "evidence", "agreement", "readiness",
 )  # fmt: skip
 MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -4,8 +4,8 @@ Pure, and the only one there is: the sensors, the commands and the what-if all c
 `failover/facts.py`; who is told, and how an epoch changes, is decided above. When a location that failed may act again
 is `recovery.py`'s question.
 
-The rules that nothing switches off: the work stays in its jurisdiction, it goes to a location that answers and is ready,
-and no move leaves fewer than one location serving where one serves now.
+What makes a location ready is `readiness.py`'s. The rules that nothing switches off: the work stays in its jurisdiction, it
+goes to a location that answers and is ready, and no move leaves fewer than one location serving where one serves now.
 """
 
 from dataclasses import dataclass
@@ -13,22 +13,17 @@ from datetime import datetime
 from enum import StrEnum
 
 from mcml_assets.domain.acting import Acting
-
-
-class Health(StrEnum):
-    """What a probe found out about a location; what it could not find out in time is unknown, and no reason to move."""
-
-    UP = "up"
-    DOWN = "down"
-    UNKNOWN = "unknown"
-
-
-class Serving(StrEnum):
-    """What a location can answer with: a running server, a verified package that a server starts from, or nothing."""
-
-    READY = "ready"
-    COLD = "cold"
-    NOTHING = "nothing"
+from mcml_assets.domain.readiness import (
+    STALE,
+    Health,
+    LocationFacts,
+    Question,
+    Readiness,
+    Serving,
+    Yardstick,
+    readiness,
+    short,
+)
 
 
 class Cause(StrEnum):
@@ -48,40 +43,12 @@ PLANNED = (Cause.ORDER, Cause.FAILBACK)
 
 
 @dataclass(frozen=True, slots=True)
-class LocationFacts:
-    """One location of the placement as it was found.
-
-    `problem` says why it is not up. `snapshot` is what its `raw_data` holds (`landing` at the acting location), None for
-    nothing or unknown. `lag_seconds` is its replication lag, 0 when it holds the newest snapshot and None when that
-    cannot be told. `model` is the version it holds, or was last known to serve. `missing_bytes` is what it lacks of the
-    newest snapshot, None when unknown. `features_current` tells that its features are those of its snapshot, `untrained`
-    that those were not trained on.
-    """
-
-    location: str
-    jurisdiction: str
-    health: Health
-    problem: str | None = None
-    snapshot: str | None = None
-    lag_seconds: float | None = None
-    model: int | None = None
-    serving: Serving = Serving.NOTHING
-    missing_bytes: int | None = None
-    features_current: bool = False
-    untrained: bool = False
-
-    @property
-    def serves(self) -> bool:
-        """Whether callers are answered from here now."""
-        return self.health is Health.UP and self.serving is Serving.READY
-
-
-@dataclass(frozen=True, slots=True)
 class Situation:
     """All that a decision about one workload in one jurisdiction rests on.
 
     `locations` are the placement's, in its order. `newest` is the newest snapshot known of the acting location, which was
-    committed `newest_age_seconds` ago.
+    committed `newest_age_seconds` ago. `exact_features` tells that the workload declares no tolerance between locations,
+    `declared_features` which features it declares (`view.column`).
     `evacuated` are locations that a person took the work from. `register_problem` tells why nobody can say for sure who is
     acting, so that nothing may move; None when that can be said.
     """
@@ -95,6 +62,16 @@ class Situation:
     evacuated: frozenset[str] = frozenset()
     register_problem: str | None = None
     newest_age_seconds: float | None = None
+    exact_features: bool = True
+    declared_features: frozenset[str] = frozenset()
+
+    def readiness(self, location: str) -> Readiness | None:
+        """Whether a location could take the work over, point by point; None when it is not in the placement."""
+        facts = self.facts(location)
+        if facts is None:
+            return None
+        others = tuple(other for other in self.locations if other.location != location)
+        return readiness(facts, Yardstick(self.newest, self.rpo_seconds, others, self.exact_features, self.declared_features))
 
     def facts(self, location: str) -> LocationFacts | None:
         """What is known of a location; None when it is not in the placement."""
@@ -195,7 +172,7 @@ def decide(situation: Situation, cause: Cause, *, wanted: str | None = None, acc
         cause=cause,
         before=situation.acting,
         after=Acting(chosen.location, situation.acting.epoch + 1),
-        reasons=(_why(situation, acting, cause), _qualifies(chosen)),
+        reasons=(_why(situation, acting, cause), _qualifies(chosen), *_reservations(situation, chosen)),
         rejected=tuple(rejected),
         runs=needed_runs(situation.jurisdiction, chosen),
         loss=_loss(situation, chosen),
@@ -252,31 +229,14 @@ def _rejection(situation: Situation, facts: LocationFacts, cause: Cause, *, acce
         return "evacuated: a person took the work from it"
     if facts.health is not Health.UP:
         return f"{facts.health}: {facts.problem or 'no reason given'}"
-    if facts.snapshot is None:
-        return "not ready: it holds no snapshot"
-    if facts.lag_seconds is None and not accept_loss:
-        return "stale: nobody can tell what it lacks"
+    found = situation.readiness(facts.location)
+    for point in found.unmet if found is not None else ():
+        if not (accept_loss and point.kind == STALE):
+            return f"{point.kind}: {point.text}"
     if planned and facts.lag_seconds != 0 and not accept_loss:
-        return f"stale: it lacks the newest snapshot {_short(situation.newest)}, and a planned move loses nothing"
-    if (facts.lag_seconds or 0) > situation.rpo_seconds and not accept_loss:
-        return (
-            f"stale: it lacks snapshot {_short(situation.newest)} of {facts.lag_seconds:.0f} s ago, "
-            f"past the RPO of {situation.rpo_seconds:g} s"
-        )
-    return _unready(situation, facts, planned=planned)
-
-
-def _unready(situation: Situation, facts: LocationFacts, *, planned: bool) -> str | None:
-    """Before the first model nobody can be ready to serve, and only data is asked for."""
-    if facts.serving is Serving.READY:
-        return None
-    if facts.model is None:
-        trained = any(other.model is not None for other in situation.locations)
-        return "not ready: it holds no model" if trained else None
-    if facts.serving is Serving.NOTHING:
-        return "not ready: no server answers there, and none is held to start"
+        return f"stale: it lacks the newest snapshot {short(situation.newest)}, and a planned move loses nothing"
     serving = [other.location for other in situation.locations if other.serves]
-    if planned and serving:
+    if planned and serving and facts.model is not None and facts.serving is not Serving.READY:
         return f"not ready: its server is cold, and a planned move needs one that runs; {', '.join(serving)} serves now"
     return None
 
@@ -305,6 +265,17 @@ def _qualifies(facts: LocationFacts) -> str:
     return f"{facts.location} is lawful, up, {fresh}, and its server is {facts.serving}"
 
 
+def _reservations(situation: Situation, facts: LocationFacts) -> tuple[str, ...]:
+    """What is not proved of the chosen location, beside its lag and its server, which are told anyway."""
+    found = situation.readiness(facts.location)
+    told = [
+        point.text
+        for point in (found.reservations if found is not None else ())
+        if point.question not in (Question.DATA, Question.CAPACITY)
+    ]
+    return (f"with reservations about {facts.location}: {'; '.join(told)}",) if told else ()
+
+
 def _loss(situation: Situation, chosen: LocationFacts) -> Loss | None:
     if situation.newest is None or chosen.lag_seconds == 0:
         return None
@@ -321,7 +292,3 @@ def _stay(situation: Situation, cause: Cause, reason: str, rejected: list[Reject
         reasons=(reason,),
         rejected=tuple(rejected or ()),
     )
-
-
-def _short(snapshot: str | None) -> str:
-    return snapshot[:12] if snapshot else "(unknown)"

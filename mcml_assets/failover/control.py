@@ -7,6 +7,7 @@ follow, is their callers' business.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from mcml_assets.clouds.interfaces import ObjectStore
@@ -24,6 +25,7 @@ from mcml_assets.failover.takeover import OpenSnapshots
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.interfaces import EndpointPlatform
 from mcml_assets.serving.routes import read_route
+from mcml_assets.serving.synthetic_results import last_synthetic
 from mcml_assets.snapshots.fencing import fence_locations
 from mcml_assets.snapshots.store import SnapshotStore
 
@@ -98,7 +100,8 @@ class Control:
 
         Raises `ConfigurationError` when the published route is unreadable.
         """
-        route = read_route(DataPlaneFolder.of(self.settings), workload.name, jurisdiction)
+        folder = DataPlaneFolder.of(self.settings)
+        route = read_route(folder, workload.name, jurisdiction)
         return survey(
             workload,
             jurisdiction,
@@ -111,6 +114,7 @@ class Control:
             served=route.version if route is not None else None,
             evacuated=evacuated,
             register_problem=self.register_problem(workload, jurisdiction, probes),
+            synthetic=partial(last_synthetic, folder),
         )
 
     def fence(self, workload: Workload, location: str, epoch: int) -> str | None:

@@ -4,18 +4,23 @@ Nothing is judged here: what the facts mean is `domain/failover.py`'s business. 
 taken for good.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from hashlib import sha256
 
 from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.canary import CanaryResult
 from mcml_assets.domain.errors import McmlError
-from mcml_assets.domain.failover import Health, LocationFacts, Serving, Situation, lag_seconds
+from mcml_assets.domain.failover import Situation, lag_seconds
+from mcml_assets.domain.readiness import CanaryFacts, Health, LocationFacts, Serving, SyntheticFacts
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import PlacedLocation, Workload
 from mcml_assets.failover.probing import Probe
 from mcml_assets.failover.takeover import OpenSnapshots, originals
+from mcml_assets.features.digests import ANNOTATION
 from mcml_assets.serving.interfaces import EndpointPlatform, EndpointState, EndpointStatus
 from mcml_assets.serving.manifest import endpoint_name
 from mcml_assets.snapshots.store import SnapshotStore
@@ -40,6 +45,7 @@ class Holding:
     epoch: int = 0
     features: Manifest | None = None
     model: Manifest | None = None
+    canary: Manifest | None = None
     problem: str | None = None
 
 
@@ -56,13 +62,14 @@ def survey(
     served: int | None = None,
     evacuated: frozenset[str] = frozenset(),
     register_problem: str | None = None,
+    synthetic: Callable[[str], SyntheticFacts | None] = lambda endpoint: None,
 ) -> Situation:
     """What is so about a workload in a jurisdiction.
 
     `probes` tell which locations may be asked at all. `landed` is the newest snapshot that somebody saw the acting
     location land; without it, and with that location silent, the newest copy that a standby holds is the newest known.
     `served` is the model version of the published route, None without one. `as_of` is when the acting location was last
-    known to work.
+    known to work. `synthetic` gives the last synthetic transaction with an endpoint, by its name.
     """
     placement = workload.placement(jurisdiction)
     keys = [placed.key for placed in placement.locations]
@@ -95,6 +102,13 @@ def survey(
             missing_bytes=_missing_bytes(held.raw, newest_manifest),
             features_current=_features_current(held),
             untrained=_untrained(held),
+            features_of=held.features.parents.get("raw_data") if held.features else None,
+            features_content=_content(held.features) if held.features else None,
+            features_by=held.features.producer if held.features else None,
+            feature_columns=_columns(held.features) if held.features else None,
+            model_digest=held.model.snapshot_id if held.model else None,
+            canary=_canary(held.canary) if held.canary else None,
+            synthetic=synthetic(endpoint_name(workload.name, placed.key)),
         )
 
     return Situation(
@@ -107,6 +121,10 @@ def survey(
         evacuated=evacuated,
         register_problem=register_problem,
         newest_age_seconds=(as_of - newest.committed_at).total_seconds() if newest else None,
+        exact_features=not workload.tolerances,
+        declared_features=frozenset(
+            f"{view.name}.{name}" for view in workload.features.views for name in (view.join_key, *view.features)
+        ),
     )
 
 
@@ -124,6 +142,7 @@ def _holding(workload: Workload, location: str, acting: Acting, open_snapshots: 
             epoch=pointer.epoch if pointer else 0,
             features=store("feature_snapshot").current(),
             model=store("model").current(),
+            canary=store("canary_training").current(),
         )
     except McmlError as error:
         return Holding(problem=f"it answers, but what it holds cannot be read: {error}")
@@ -167,6 +186,22 @@ def _features_current(held: Holding) -> bool:
     if held.raw is None or held.features is None:
         return False
     return held.features.parents.get("raw_data") == held.raw.snapshot_id
+
+
+def _content(features: Manifest) -> str:
+    """What is the same wherever the features are: the digests of their rows, where the manifest keeps them."""
+    digests = features.annotations.get(ANNOTATION)
+    return features.snapshot_id if digests is None else sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def _columns(features: Manifest) -> frozenset[str]:
+    return frozenset(f"{table}.{name}" for table, columns in features.schema.items() for name in columns)
+
+
+def _canary(evidence: Manifest) -> CanaryFacts:
+    result = CanaryResult.from_annotations(evidence.annotations)
+    age = (datetime.now(UTC) - datetime.fromisoformat(evidence.created_at)).total_seconds()
+    return CanaryFacts(result.agreement, result.reason, max(0.0, age))
 
 
 def _untrained(held: Holding) -> bool:

@@ -26,6 +26,7 @@ from mcml_assets.domain.errors import McmlError, StaleEpoch
 from mcml_assets.domain.failover import Cause, Decision, Health, RequestedRun, decide, needed_runs
 from mcml_assets.domain.register import Entry
 from mcml_assets.domain.workload import Workload
+from mcml_assets.resources.control import control_of
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.cursor import Cursor, Known
@@ -76,18 +77,6 @@ def build_failover(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDefi
         )
 
     return failover
-
-
-def control_of(stores: CloudStores, endpoints: Endpoints) -> "Control":
-    """What failing over needs, from the resources of a tick."""
-    # A run loads this module as well, and probes nobody.
-    from mcml_assets.failover.control import Control  # noqa: PLC0415 - only ticks need it
-    from mcml_assets.failover.probing import shared_prober  # noqa: PLC0415 - opens object stores
-    from mcml_assets.serving.platforms import PlacedPlatforms  # noqa: PLC0415 - only who asks endpoints
-
-    settings = stores.settings
-    platform = PlacedPlatforms(stores.topology, endpoints.settings)
-    return Control(settings, stores.topology, stores.register, stores.snapshots, platform, shared_prober(settings))
 
 
 @dataclass

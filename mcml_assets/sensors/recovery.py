@@ -24,11 +24,12 @@ from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.failover import Cause, Decision, Health, LocationFacts, RequestedRun, Situation, decide
 from mcml_assets.domain.recovery import Watch, observed
 from mcml_assets.domain.workload import Failback, Placement, Workload
+from mcml_assets.resources.control import control_of
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.cursor import remembered, stored
 from mcml_assets.sensors.decisions import requested_run, told
-from mcml_assets.sensors.failover import CONCURRENCY, Outcome, control_of
+from mcml_assets.sensors.failover import CONCURRENCY, Outcome
 from mcml_assets.sensors.failures import PARTITION_TAG
 
 if TYPE_CHECKING:
@@ -286,7 +287,9 @@ def missed(facts: LocationFacts, acting: LocationFacts) -> tuple[str, ...]:
         nouns += ["raw_data", "feature_snapshot"]
     elif not facts.features_current:
         nouns += ["feature_snapshot"]
-    if acting.model is not None and facts.model != acting.model:
+    # By the package, where both are known: two that act one after the other may each train a version of the same number.
+    other_package = facts.model_digest != acting.model_digest and None not in (facts.model_digest, acting.model_digest)
+    if acting.model is not None and (facts.model != acting.model or other_package):
         nouns += ["model", "endpoint"]
     return tuple(nouns)
 

@@ -27,6 +27,7 @@ from mcml_assets.resources.packages import held_package
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.telling import Telling, tell
 from mcml_assets.serving.interfaces import EndpointState
+from mcml_assets.serving.manifest import endpoint_name
 
 if TYPE_CHECKING:
     from mcml_assets.serving.package import Golden
@@ -96,6 +97,7 @@ def build_synthetic_transactions(workloads: Callable[[], tuple[Workload, ...]]) 
         observations: list[dg.AssetObservation] = []
         for subject, outcome in zip(asked, outcomes, strict=True):
             tallies[subject.name], summary = tallied(counted.tallies.get(subject.name), outcome, now.timestamp())
+            keep(subject, outcome, tallies[subject.name], endpoints)
             if summary is not None:
                 observations.append(observation(subject, summary))
         found = findings(asked, outcomes, tallies)
@@ -138,6 +140,16 @@ def subjects(workloads: Sequence[Workload], stores: CloudStores, endpoints: Endp
                 return ask_edge(endpoints.settings, workload, jurisdiction, golden_of)
 
             yield Subject(workload, "traffic_route", jurisdiction, through)
+
+
+def keep(subject: Subject, outcome: Outcome, tally: Tally, endpoints: Endpoints) -> None:
+    """Leave an endpoint's outcome where a failover reads it, which asks no Dagster."""
+    from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - only this sensor keeps any
+    from mcml_assets.serving.synthetic_results import record_synthetic  # noqa: PLC0415 - the same
+
+    if subject.noun == "endpoint":
+        name = endpoint_name(subject.workload.name, subject.place)
+        record_synthetic(DataPlaneFolder.of(endpoints.settings), name, outcome.passed, tally.in_a_row, outcome.problem)
 
 
 def findings(asked: Sequence[Subject], outcomes: Sequence[Outcome], tallies: dict[str, Tally]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ the files say belongs to their readers and writers.
     former/…yaml                                the one that answered before, for rollback
     status/…json                                what is so
     ended/…json                                 why the last server ended itself (a container's termination message)
+    synthetic/…json                             the last synthetic transaction with the endpoint
     shipped/…json                               how far the endpoint's prediction log is in its bucket
     predictions/<workload>/<cloud>__<region>/   the spool: predictions on their way there
     logs/…log                                   the servers' output; also logs/{data_plane,envoy,shipper}.log
@@ -29,7 +30,7 @@ from typing import Literal
 from mcml_assets.clouds.fault_plan import faults_allowed
 from mcml_assets.configuration.settings import Settings
 
-EndpointFile = Literal["wanted", "answering", "former", "status", "ended", "shipped", "logs"]
+EndpointFile = Literal["wanted", "answering", "former", "status", "ended", "shipped", "synthetic", "logs"]
 SUFFIXES: dict[EndpointFile, str] = {
     "wanted": "yaml",
     "answering": "yaml",
@@ -37,6 +38,7 @@ SUFFIXES: dict[EndpointFile, str] = {
     "status": "json",
     "ended": "json",
     "shipped": "json",
+    "synthetic": "json",
     "logs": "log",
 }
 LOG_BYTES = 1024 * 1024

@@ -107,9 +107,10 @@ def test_an_old_word_counts_no_more(tower: Tower):
     assert record is not None
     assert record.end_time is not None
     late = datetime.fromtimestamp(record.end_time + FRESH_SECONDS + 1, UTC)
+    from mcml_assets.resources.control import control_of
     from mcml_assets.resources.endpoints import Endpoints
     from mcml_assets.sensors.cursor import Cursor
-    from mcml_assets.sensors.failover import Tick, control_of
+    from mcml_assets.sensors.failover import Tick
 
     control = control_of(CloudStores.from_settings(tower.stage.settings), Endpoints.from_settings(tower.stage.settings))
     cursor = Cursor.from_json(tower.cursors["failover"])

@@ -14,6 +14,10 @@ ERROR_TAG = "mcml/error"
 """Put on a run that failed with a typed error, with the error's class; a run that was killed has none."""
 UNAVAILABLE_TAG = "mcml/unavailable"
 """Beside `mcml/error: LocationUnavailable` (or one of its kinds): the location that did not answer."""
+DRILL_TAG = "mcml/drill"
+"""On every run of a rehearsal, whoever requested it, and on the event of its result: such runs count in no figure of
+production.
+"""
 NEXT_EPOCH_TAG = "mcml/next_epoch"
 """On a run whose epoch ended under it, and that went on under this one."""
 

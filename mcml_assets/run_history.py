@@ -5,7 +5,7 @@ from statistics import median
 
 import dagster as dg
 
-from mcml_assets.automation import TAKEOVER_TAG
+from mcml_assets.automation import DRILL_TAG, TAKEOVER_TAG
 from mcml_assets.sensors.failover import INTERVAL_SECONDS
 
 LATEST = 20
@@ -16,7 +16,7 @@ def takeover_seconds(dagster_home: Path) -> float | None:
     """Seconds from an outage to the published snapshot, as predicted from past runs; None without any.
 
     A sensor's interval, plus the median time from request to end of past takeovers, or of landings where nothing was ever
-    taken over: a takeover is a landing.
+    taken over: a takeover is a landing. Rehearsals do not count.
     """
     if not (dagster_home / "dagster.yaml").exists():
         return None
@@ -34,4 +34,4 @@ def takeover_seconds(dagster_home: Path) -> float | None:
 
 
 def _lands(run: dg.DagsterRun) -> bool:
-    return any(key.path[-1] == "landing" for key in run.asset_selection or ())
+    return DRILL_TAG not in run.tags and any(key.path[-1] == "landing" for key in run.asset_selection or ())

@@ -24,7 +24,11 @@ def typed_failures(stores: CloudStores, workload: Workload) -> Iterator[None]:
     """Raise `dg.RetryRequested` where the same work may succeed here, `dg.Failure` without retries for every other typed error.
 
     That is after a transient error, and once in a run when the epoch changed under it and the work is still the same.
+    Work by location asks for that location from here on.
     """
+    context = dg.AssetExecutionContext.get()
+    if context.has_partition_key and "/" in context.partition_key:
+        stores.work_for(context.partition_key)
     try:
         yield
     except TransientError as error:

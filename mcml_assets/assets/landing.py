@@ -4,7 +4,7 @@ How rows are chosen is `sources/`'s business, how a snapshot is committed `snaps
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,13 @@ from mcml_assets.asset_checks.contract_version import (
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.assets.source import seen_source
 from mcml_assets.automation import TAKEOVER_TAG, when_missing_or_on_cron
+from mcml_assets.clouds.fault_plan import planned_fault
 from mcml_assets.contracts.version import judged_by
 from mcml_assets.declaration import asset_key, code_version, column_schema, declared, moment_of, now, published
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.contract import OnBreakingContract, breaks, version_key
 from mcml_assets.domain.errors import ConfigurationError, ContractViolation
+from mcml_assets.domain.faults import TAKE, FaultKind
 from mcml_assets.domain.snapshot import CONTRACT, Manifest, SnapshotFile
 from mcml_assets.domain.workload import Source, Workload
 from mcml_assets.failover.probing import shared_prober
@@ -114,7 +116,9 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
             # A takeover that is asked for twice, by two daemons or after a crash, must not take two batches.
             repeated = TAKEOVER_TAG in context.run.tags and taken_over is None and snapshots.current_pointer() is not None
             try:
-                found = _look(workload, jurisdiction, snapshots, Path(scratch), take=not repeated)
+                given = _given(workload, stores, acting.location, Path(scratch))
+                late = planned_fault(stores.settings, FaultKind.SOURCE_LATE, TAKE, acting.location) is not None
+                found = _look(given, jurisdiction, snapshots, Path(scratch), take=not repeated and not late)
                 for source in workload.sources:
                     context.log_event(seen_source(workload, source))
                 version, verdict = _judge(workload, found)
@@ -145,6 +149,15 @@ def build_landing(workload: Workload) -> dg.AssetsDefinition:
         yield from (result, readers)
 
     return landing
+
+
+def _given(workload: Workload, stores: CloudStores, location: str, scratch: Path) -> Workload:
+    """The workload with its sources as they are given just now: cut off in the middle while a bad batch is planned."""
+    if planned_fault(stores.settings, FaultKind.BAD_BATCH, TAKE, location) is None:
+        return workload
+    from mcml_assets.sources.files import cut_off  # noqa: PLC0415 - pyarrow, only when data is read
+
+    return replace(workload, sources=tuple(cut_off(source, scratch / "cut") for source in workload.sources))
 
 
 def _look(workload: Workload, jurisdiction: str, snapshots: SnapshotStore, scratch: Path, *, take: bool) -> Landing:

@@ -66,13 +66,12 @@ def build_model(workload: Workload) -> dg.AssetsDefinition:
 def _register(workload: Workload, stores: CloudStores, location: str, package: ModelPackage, manifest: Manifest) -> str:
     """The version's number in this location's registry."""
     from mcml_assets.training.registry import register_version  # noqa: PLC0415 - MLflow, 2 s
-    from mcml_assets.training.tracking_database import tracking_uri  # noqa: PLC0415 - the same
+    from mcml_assets.training.tracking_database import reach_registry  # noqa: PLC0415 - the same
 
-    where = stores.topology.location(location)
     return register_version(
-        tracking_uri(where.cloud, stores.settings),
+        reach_registry(location, stores.settings),
         workload=workload,
-        region=where.region,
+        region=stores.topology.location(location).region,
         source=str(package.folder / "model"),
         version=package.description.version,
         digest=manifest.snapshot_id,

@@ -125,10 +125,10 @@ def tracked(
 ) -> "AbstractContextManager[TrackedRun]":
     """An MLflow run in this location's cloud, for one training."""
     from mcml_assets.training.tracking import tracked_run  # noqa: PLC0415 - MLflow, 2 s
-    from mcml_assets.training.tracking_database import tracking_uri  # noqa: PLC0415 - the same
+    from mcml_assets.training.tracking_database import reach_registry  # noqa: PLC0415 - the same
 
     return tracked_run(
-        tracking_uri(stores.topology.location(location).cloud, stores.settings),
+        reach_registry(location, stores.settings),
         workload=workload,
         jurisdiction=workload.placement_of(location).jurisdiction,
         location=location,

@@ -18,7 +18,7 @@ from mcml_assets.clouds.faulty import FaultyCloudStore, FaultyStore
 from mcml_assets.clouds.interfaces import CloudStore, ObjectStore
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError
-from mcml_assets.domain.faults import PREDICT, Fault, FaultKind
+from mcml_assets.domain.faults import SIDE, Fault, FaultKind
 from mcml_assets.domain.topology import Topology, did_you_mean
 
 FORMAT = 1
@@ -57,14 +57,18 @@ class FaultPlan:
             self._read = read = Version(stamp, read_plan(self.path))
         return read.faults
 
-    def outage(self, location: str, number: int, now: datetime) -> Fault | None:
-        """The outage that keeps this location's endpoints from answering the request of this number, if there is one.
+    def struck(self, kind: FaultKind, operation: str, location: str, now: datetime) -> Fault | None:
+        """The fault of this kind that strikes a location's next operation outside its bucket, if there is one.
 
         Raises `ConfigurationError` when the plan is unreadable.
         """
-        for fault in self.faults():
-            dark = fault.kind is FaultKind.OUTAGE and fault.active(now) and fault.concerns(location)
-            if dark and fault.selects(PREDICT, "") and fault.strikes(number):
+        planned = self.faults()
+        if not planned:
+            return None
+        number = next(self.numbers)
+        for fault in planned:
+            meant = fault.kind is kind and fault.active(now) and fault.concerns(location)
+            if meant and fault.selects(operation, "") and fault.strikes(number):
                 return fault
         return None
 
@@ -75,13 +79,23 @@ def faults_allowed(settings: Settings) -> bool:
     return settings.faults_allowed or settings.topology_file.stem in ALWAYS_ALLOWED
 
 
-def with_faults(store: ObjectStore, settings: Settings) -> ObjectStore:
-    """The store, with the faults that the platform's plan has for it, where it may have any."""
+def planned_fault(settings: Settings, kind: FaultKind, operation: str, location: str) -> Fault | None:
+    """The fault of this kind that strikes what a location is about to do outside its bucket; None where there is none.
+
+    Raises `ConfigurationError` when the plan is unreadable.
+    """
+    if not faults_allowed(settings):
+        return None
+    return _shared_plan(settings.faults_file).struck(kind, operation, location, datetime.now(UTC))
+
+
+def with_faults(store: ObjectStore, settings: Settings, asker: str | None = None) -> ObjectStore:
+    """The store, with the faults that the platform's plan has for it, where it may have any; `asker` is who asks it."""
     if not faults_allowed(settings):
         return store
     plan = _shared_plan(settings.faults_file)
     faulty = FaultyCloudStore if isinstance(store, CloudStore) else FaultyStore
-    return faulty(store, plan.faults, numbers=plan.numbers)
+    return faulty(store, plan.faults, numbers=plan.numbers, asker=asker)
 
 
 def set_fault(fault: Fault, topology: Topology, settings: Settings) -> Fault:
@@ -96,8 +110,10 @@ def set_fault(fault: Fault, topology: Topology, settings: Settings) -> Fault:
             "MCML_FAULTS_ALLOWED=1 obey them, and then so does this command"
         )
     targets = (*topology.clouds, *topology.locations)
-    if fault.target not in targets:
-        raise ConfigurationError(f"unknown cloud or location {fault.target!r}{did_you_mean(fault.target, targets)}")
+    sides = (fault.target, str(fault.parameters[SIDE])) if fault.kind is FaultKind.PARTITION else (fault.target,)
+    for side in sides:
+        if side not in targets:
+            raise ConfigurationError(f"unknown cloud or location {side!r}{did_you_mean(side, targets)}")
     with _changing(settings, fault.begins) as (former, write):
         write((*(other for other in former if other.id != fault.id), fault))
     return fault

@@ -43,7 +43,8 @@ class FaultyStore:
     """An `ObjectStore` around another one; the same while `faults` gives none, which costs that one call per request.
 
     `faults` gives those that are planned for any target and time; `clock` says which are active, `sleep` takes seconds.
-    Requests are numbered by `numbers`, from 0 when absent, so that the same requests meet the same faults.
+    Requests are numbered by `numbers`, from 0 when absent, so that the same requests meet the same faults. `asker` is the
+    location that asks, None for the control plane: partitions part locations from each other.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class FaultyStore:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         numbers: Iterator[int] | None = None,
+        asker: str | None = None,
     ) -> None:
         self.inner = store
+        self.asker = asker
         self._faults = faults
         self._clock = clock
         self._sleep = sleep
@@ -160,13 +163,24 @@ class FaultyStore:
             return ()
         now = self._clock()
         concerned = (self.location, *others)
-        return tuple(fault for fault in planned if fault.active(now) and any(map(fault.concerns, concerned)))
+        return tuple(
+            fault
+            for fault in planned
+            if fault.active(now)
+            and (
+                any(fault.parts(self.asker, location) for location in concerned)
+                if fault.kind is FaultKind.PARTITION
+                else any(map(fault.concerns, concerned))
+            )
+        )
 
     def _refuse(self, fault: Fault, key: str) -> None:
         """Raise what a cloud's client would, after our translation, where the fault lets nothing pass."""
         match fault.kind:
             case FaultKind.OUTAGE:
                 raise _noted(unreachable_error(self.location, key, "connection refused"), fault)
+            case FaultKind.PARTITION:
+                raise _noted(unreachable_error(self.location, key, f"no route from {self.asker}"), fault)
             case FaultKind.CREDENTIALS_REVOKED:
                 raise _noted(answered_error(self.location, key, 403, "InvalidAccessKeyId"), fault)
             case FaultKind.THROTTLING:

@@ -13,9 +13,10 @@ from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.topology import Location, StoreKind, Topology, did_you_mean
 
 
-def open_store(location: Location, settings: Settings) -> ObjectStore:
+def open_store(location: Location, settings: Settings, asker: str | None = None) -> ObjectStore:
     """The bucket of a location, by its kind of store. Creates nothing, and asks nothing before the first use.
 
+    `asker` is the location whose work asks it, None for the control plane; only planned partitions tell them apart.
     Raises `ConfigurationError` for a kind that no code serves.
     """
     kind = location.store.kind
@@ -25,7 +26,7 @@ def open_store(location: Location, settings: Settings) -> ObjectStore:
         raise ConfigurationError(
             f"{location.key}: no object store is known for kind {kind!r}{did_you_mean(kind, list(_OPENERS))}"
         ) from None
-    return with_faults(opener(location, settings), settings)
+    return with_faults(opener(location, settings), settings, asker)
 
 
 def provision(topology: Topology, settings: Settings) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ What a scenario means is `domain/scenario.py`'s business; what it takes to run o
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,12 +14,26 @@ from mcml_assets.configuration.settings import DEFS
 from mcml_assets.configuration.yaml_lines import read_yaml
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.faults import duration
-from mcml_assets.domain.scenario import Abort, Injection, Load, Objectives, Scenario, injection_problem, kind_named
+from mcml_assets.domain.scenario import (
+    Abort,
+    Due,
+    Injection,
+    Load,
+    Moment,
+    Objectives,
+    Scenario,
+    Window,
+    due_problem,
+    injection_problem,
+    kind_named,
+)
 from mcml_assets.domain.topology import did_you_mean
 
 SHIPPED = Path(__file__).resolve().parents[1] / "drills" / "scenarios"
 OWN_FOLDER = "scenarios"
 DURATION = r"^\d+(\.\d+)?[smhd]$"
+TIME = r"^([01]\d|2[0-3]):[0-5]\d$"
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class InjectionModel(BaseModel):
@@ -27,11 +42,33 @@ class InjectionModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str = Field(description="What goes wrong, as `mcml fault set --kind` names it, or what happens to a process.")
-    target: str = Field(description="acting, acting_cloud, standby, standby_cloud, platform, or a cloud or location.")
-    at: str = Field("0s", description="When, after the load is steady: 5s.", pattern=DURATION)
+    target: str = Field(description="acting, acting_cloud, standby, standby_cloud, last, platform, or a cloud or location.")
+    at: str = Field("0s", description="When, after its moment: 5s.", pattern=DURATION)
+    after: Moment = Field(Moment.STEADY, description="Its moment: the load is steady, the work has moved, or has returned.")
     lasts: str = Field(alias="for", description="For how long: 60s, 2m.", pattern=DURATION)
     parameters: dict[str, float | str] = Field({}, description="Amounts and selectors of the kind.")
     probability: float = Field(1.0, description="Share of the requests that are struck.")
+
+
+class DueModel(BaseModel):
+    """A run that is asked for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    assets: list[str] = Field(description="Of which assets: raw_data, or landing.", min_length=1)
+    of: str = Field(description="jurisdiction, or a role or location as for a fault.")
+    at: str = Field("0s", description="When, after the load is steady: 5s.", pattern=DURATION)
+    ends: Literal["succeeded", "failed"] = Field("succeeded", description="How it must end.")
+
+
+class WindowModel(BaseModel):
+    """When the drill may begin."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(description="Weekdays.", min_length=1)
+    opens: str = Field(description="Time of day in UTC: 09:00.", pattern=TIME)
+    closes: str = Field(description="Time of day in UTC: 16:00.", pattern=TIME)
 
 
 class LoadModel(BaseModel):
@@ -57,7 +94,8 @@ class ObjectivesModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     moves: bool = Field(description="Whether the acting location must change (true), or must not (false).")
-    failed_requests: int = Field(0, description="How many requests may fail.", ge=0)
+    failed_requests: int | None = Field(0, description="How many requests may fail; null where nobody is left to answer.", ge=0)
+    wrong_answers: int = Field(0, description="How many answers may be others than the model's own.", ge=0)
     returns: bool = Field(False, description="Whether the primary must act again before the drill ends.")
     slowest_milliseconds: float | None = Field(None, description="The longest that an answer may take.", gt=0)
     recovery: str | None = Field(None, description="A recovery time other than the workload's RTO.", pattern=DURATION)
@@ -72,6 +110,9 @@ class ScenarioModel(BaseModel):
     title: str = Field(description="What happens, in a few words.", min_length=1)
     hypothesis: str = Field(description="What is expected to happen, and why.", min_length=1)
     faults: list[InjectionModel] = Field(description="What is made to fail.", min_length=1)
+    runs: list[DueModel] = Field([], description="Runs that are asked for meanwhile; with them faults end when these have.")
+    cleanup: list[DueModel] = Field([], description="Runs that set right what failed runs left behind.")
+    window: WindowModel | None = Field(None, description="When the drill may begin; any time if absent.")
     load: LoadModel = Field(LoadModel(requests_per_second=20), description="Requests while the drill runs.")
     abort: AbortModel = Field(AbortModel(failed_share=0.05, after="10m"), description="When it is given up.")
     objectives: ObjectivesModel = Field(description="What must hold.")
@@ -99,6 +140,10 @@ def load_scenario(path: Path) -> Scenario:
         if problem := injection_problem(injection):
             problems.append(Problem(("faults", index, problem[0]), problem[1]))
         injections.append(injection)
+    for key, written in (("runs", model.runs), ("cleanup", model.cleanup)):
+        for index, due in enumerate(written):
+            if problem := due_problem(_due(due)):
+                problems.append(Problem((key, index, problem[0]), problem[1]))
     if problems:
         raise configuration_error(document, problems)
     given = model.objectives
@@ -116,7 +161,11 @@ def load_scenario(path: Path) -> Scenario:
             slowest_milliseconds=given.slowest_milliseconds,
             recovery_seconds=duration(given.recovery).total_seconds() if given.recovery else None,
             loss_seconds=duration(given.loss).total_seconds() if given.loss else None,
+            wrong_answers=given.wrong_answers,
         ),
+        runs=tuple(map(_due, model.runs)),
+        cleanup=tuple(map(_due, model.cleanup)),
+        window=_window(model.window) if model.window is not None else None,
         settles_seconds=duration(model.settles).total_seconds(),
     )
 
@@ -150,4 +199,18 @@ def _injection(written: InjectionModel) -> Injection:
         lasts_seconds=duration(written.lasts).total_seconds(),
         parameters=written.parameters,
         probability=written.probability,
+        after=written.after,
     )
+
+
+def _due(written: DueModel) -> Due:
+    return Due(tuple(written.assets), written.of, duration(written.at).total_seconds(), fails=written.ends == "failed")
+
+
+def _window(written: WindowModel) -> Window:
+    return Window(frozenset(map(DAYS.index, written.days)), _minutes(written.opens), _minutes(written.closes))
+
+
+def _minutes(time: str) -> int:
+    hours, minutes = time.split(":")
+    return int(hours) * 60 + int(minutes)

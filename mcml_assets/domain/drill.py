@@ -4,7 +4,7 @@ Times are seconds since the epoch (UTC) and come from events: the register's ent
 and answers that callers got. A moment that no event tells is None, and an objective that needs it is missed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, floor
@@ -25,12 +25,14 @@ class Verdict(StrEnum):
 class Timeline:
     """The moments of one outage of one jurisdiction.
 
-    `fault` it began; `decided` the register changed; `first_run` the new acting location's first run began; `published` a
-    snapshot was committed there; `served` the first answer under the new epoch came; `mended` the fault was over; and
-    `returned` the primary acted again, with everything caught up.
+    `fault` it began; `detected` the platform first recorded that something is wrong; `decided` the register changed;
+    `first_run` the new acting location's first run began; `published` a snapshot was committed there; `served` the first
+    answer under the new epoch came; `mended` the fault was over; and `returned` the primary acted again, with everything
+    caught up.
     """
 
     fault: float
+    detected: float | None = None
     decided: float | None = None
     first_run: float | None = None
     published: float | None = None
@@ -44,7 +46,7 @@ class Timeline:
         return None if at is None else at - self.fault
 
 
-STAGES = ("decided", "first_run", "published", "served", "mended", "returned")
+STAGES = ("detected", "decided", "first_run", "published", "served", "mended", "returned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Asked:
     """One request of the load.
 
     `due` is when it was to begin (seconds since the epoch, UTC), `seconds` how long after that its answer came, `status` 0
-    for none, `location` who answered and `epoch` the route's; the last two are empty and None without an answer.
+    for none, `location` who answered and `epoch` the route's; the last two are empty and None without an answer. `wrong`:
+    the same package had given other scores for the same question before.
     """
 
     due: float
@@ -60,6 +63,7 @@ class Asked:
     status: int
     location: str = ""
     epoch: int | None = None
+    wrong: bool = False
 
     @property
     def failed(self) -> bool:
@@ -77,6 +81,7 @@ class Requests:
     p99: float
     slowest: float
     answered_by: tuple[tuple[str, int], ...]
+    wrong: int = 0
 
     @classmethod
     def of(cls, asked: Sequence[Asked]) -> "Requests":
@@ -93,6 +98,7 @@ class Requests:
             p99=_rank(times, 0.99),
             slowest=times[-1] if times else 0.0,
             answered_by=tuple(sorted(by.items())),
+            wrong=sum(one.wrong for one in asked),
         )
 
 
@@ -120,11 +126,36 @@ def by_second(asked: Sequence[Asked], fault: float) -> tuple[Second, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that the drill asked for: of what, how it had to end, and how it did; None where it has not, or never began."""
+
+    what: str
+    fails: bool
+    failed: bool | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far one asset of one place came: times of its first publication since the fault, and of its first answer.
+
+    `place` is a location or the jurisdiction. Only an endpoint and a route are ever answered from.
+    """
+
+    asset: str
+    place: str
+    published: float | None = None
+    served: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """All that a drill measured: who acted before and afterwards, when what happened, what was left behind, the requests.
 
     `loss_seconds` is the age of the newest data that the new acting location lacked when it took over, 0 for none, None
-    when no decision told it. `requests` are those due from the fault on, `load` has those before it too.
+    when no decision told it. `at_risk_seconds` is the age of the newest data that no other location held when the fault ended:
+    what would have been lost, had the acting location never come back; None where nobody could tell. `requests` are those
+    due from the fault on, `load` has those before it too.
     """
 
     acting_before: str
@@ -133,6 +164,9 @@ class Measured:
     requests: Requests
     loss_seconds: float | None
     load: tuple[Second, ...] = ()
+    at_risk_seconds: float | None = None
+    runs: tuple[Ended, ...] = ()
+    stages: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,21 +185,7 @@ def judge(objectives: Objectives, measured: Measured, rto_seconds: float, rpo_se
     the failed requests alone tell. RTO and RPO are the workload's, in seconds.
     """
     requests, timeline = measured.requests, measured.timeline
-    found = [
-        Judged(
-            f"at most {objectives.failed_requests} requests fail",
-            f"{requests.failed} of {requests.sent}",
-            requests.sent > 0 and requests.failed <= objectives.failed_requests,
-        )
-    ]
-    if objectives.slowest_milliseconds is not None:
-        found.append(
-            Judged(
-                f"no answer takes more than {objectives.slowest_milliseconds:g} ms",
-                f"{requests.slowest:.0f} ms",
-                requests.sent > 0 and requests.slowest <= objectives.slowest_milliseconds,
-            )
-        )
+    found = [*_about_callers(objectives, requests), *map(_as_it_had_to_end, measured.runs)]
     moved = timeline.decided is not None
     found.append(
         Judged(
@@ -194,6 +214,34 @@ def judge(objectives: Objectives, measured: Measured, rto_seconds: float, rpo_se
 def verdict(judged: Sequence[Judged]) -> Verdict:
     """Met only when something was judged, and all of it is met."""
     return Verdict.MET if judged and all(one.met for one in judged) else Verdict.MISSED
+
+
+def _about_callers(objectives: Objectives, requests: Requests) -> Iterator[Judged]:
+    if objectives.failed_requests is not None:
+        yield Judged(
+            f"at most {objectives.failed_requests} requests fail",
+            f"{requests.failed} of {requests.sent}",
+            requests.sent > 0 and requests.failed <= objectives.failed_requests,
+        )
+    yield Judged(
+        f"at most {objectives.wrong_answers} answers are wrong",
+        f"{requests.wrong} of {requests.sent - requests.failed}",
+        requests.sent > 0 and requests.wrong <= objectives.wrong_answers,
+    )
+    if objectives.slowest_milliseconds is not None:
+        yield Judged(
+            f"no answer takes more than {objectives.slowest_milliseconds:g} ms",
+            f"{requests.slowest:.0f} ms",
+            requests.sent > 0 and requests.slowest <= objectives.slowest_milliseconds,
+        )
+
+
+def _as_it_had_to_end(run: Ended) -> Judged:
+    wanted = "fails" if run.fails else "succeeds"
+    if run.failed is None:
+        return Judged(f"the run of {run.what} {wanted}", "no event tells", met=False)
+    told = f"it failed ({run.error or 'no typed error'})" if run.failed else "it succeeded"
+    return Judged(f"the run of {run.what} {wanted}", told, run.failed is run.fails)
 
 
 def _bounded(objective: str, seconds: float | None, bound: float) -> Judged:

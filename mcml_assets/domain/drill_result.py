@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mcml_assets.domain.drill import STAGES, Judged, Measured, Verdict
+from mcml_assets.domain.drill import STAGES, Judged, Measured, Stage, Timeline, Verdict
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,9 @@ class Told:
 class DrillResult:
     """One drill of one scenario for one workload in one jurisdiction.
 
-    `reasons` say why it was refused, aborted, or missed; `injected` are the faults as they were brought about, `decisions`
-    and `publications` what Dagster recorded, `measured` None where the drill was refused.
+    `reasons` say why it was refused, aborted, or missed; `injected` are the faults as they were brought about,
+    `detections` the events by which the platform noticed, `decisions` and `publications` what Dagster recorded, `measured`
+    None where the drill was refused.
     """
 
     id: str
@@ -38,6 +39,7 @@ class DrillResult:
     verdict: Verdict
     reasons: tuple[str, ...] = ()
     injected: tuple[Told, ...] = ()
+    detections: tuple[Told, ...] = ()
     decisions: tuple[Told, ...] = ()
     publications: tuple[Told, ...] = ()
     measured: Measured | None = None
@@ -57,6 +59,9 @@ class DrillResult:
                 "seconds_from_fault": {stage: _rounded(measured.timeline.seconds(stage)) for stage in STAGES},
                 "recovery_seconds": _rounded(measured.timeline.seconds("served")),
                 "loss_seconds": _rounded(measured.loss_seconds),
+                "at_risk_seconds": _rounded(measured.at_risk_seconds),
+                "runs": [asdict(run) for run in measured.runs],
+                "stages": [_stage(stage, measured.timeline) for stage in measured.stages],
                 "requests": {
                     **asdict(measured.requests),
                     "answered_by": dict(measured.requests.answered_by),
@@ -64,6 +69,20 @@ class DrillResult:
                 "load": [asdict(second) for second in measured.load],
             }
         return document
+
+
+def _stage(stage: Stage, timeline: Timeline) -> dict[str, Any]:
+    def since(at: float | None) -> float | None:
+        return None if at is None else round(at - timeline.fault, 2)
+
+    return {
+        "asset": stage.asset,
+        "place": stage.place,
+        "detected": _rounded(timeline.seconds("detected")),
+        "decided": _rounded(timeline.seconds("decided")),
+        "published": since(stage.published),
+        "served": since(stage.served),
+    }
 
 
 def told(events: Sequence[tuple[float, str]]) -> tuple[Told, ...]:

@@ -26,6 +26,9 @@ CONTENT_READS = ("get", "get_with_meta", "get_range", "stream", "get_version")
 READS = (*CONTENT_READS, "head", "list")
 WRITES = ("put", "put_if_absent", "put_if_match", "delete", "copy_from")
 PREDICT = "predict"
+READ_FEATURES = "read_features"
+TRACK = "track"
+TAKE = "take"
 
 
 class FaultKind(StrEnum):
@@ -42,6 +45,12 @@ class FaultKind(StrEnum):
     LOST_WRITE = "lost_write"
     STALE_READ = "stale_read"
     CLOCK_SKEW = "clock_skew"
+    PARTITION = "partition"
+    WRONG_ANSWERS = "wrong_answers"
+    FEATURE_STORE_DOWN = "feature_store_down"
+    REGISTRY_DOWN = "registry_down"
+    SOURCE_LATE = "source_late"
+    BAD_BATCH = "bad_batch"
 
 
 MEANINGS: Mapping[FaultKind, str] = {
@@ -56,6 +65,12 @@ MEANINGS: Mapping[FaultKind, str] = {
     FaultKind.LOST_WRITE: "a write is acknowledged, and never happened",
     FaultKind.STALE_READ: "an object reads as it was first seen while the fault lasts, whatever was written since",
     FaultKind.CLOCK_SKEW: "the bucket's clock is ahead of ours (behind, if negative); past 15 minutes it refuses requests",
+    FaultKind.PARTITION: "the runs of one side do not reach the buckets of the other; who belongs to neither reaches both",
+    FaultKind.WRONG_ANSWERS: "the model server answers in time, and every score is another one than its model gives",
+    FaultKind.FEATURE_STORE_DOWN: "the online feature store does not answer its server",
+    FaultKind.REGISTRY_DOWN: "MLflow, tracking and registry, does not answer the runs of the location",
+    FaultKind.SOURCE_LATE: "the source shows nothing that came after what has landed",
+    FaultKind.BAD_BATCH: "what the source gives is cut off in the middle",
 }
 APPLIES: Mapping[FaultKind, tuple[str, ...]] = {
     FaultKind.OUTAGE: (*READS, *WRITES, PREDICT),
@@ -70,8 +85,20 @@ APPLIES: Mapping[FaultKind, tuple[str, ...]] = {
     # An old version is asked for by its name: it cannot be stale.
     FaultKind.STALE_READ: ("get", "get_with_meta", "get_range", "stream", "head"),
     FaultKind.CLOCK_SKEW: (*READS, *WRITES),
+    FaultKind.PARTITION: (*READS, *WRITES),
+    FaultKind.WRONG_ANSWERS: (PREDICT,),
+    FaultKind.FEATURE_STORE_DOWN: (READ_FEATURES,),
+    FaultKind.REGISTRY_DOWN: (TRACK,),
+    FaultKind.SOURCE_LATE: (TAKE,),
+    FaultKind.BAD_BATCH: (TAKE,),
 }
-"""The operations of an object store, and `predict` of an endpoint, that each kind can strike."""
+"""What each kind can strike: operations of an object store, `predict` and `read_features` of an endpoint, `track` of a
+training, `take` of a landing.
+"""
+FROM_ANYWHERE = tuple(
+    kind for kind, operations in APPLIES.items() if operations[0] in (*READS, *WRITES) and kind is not FaultKind.PARTITION
+)
+"""The kinds that strike a store whoever asks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +122,8 @@ AMOUNTS: Mapping[FaultKind, Mapping[str, Amount]] = {
     FaultKind.CLOCK_SKEW: {"seconds": Amount(3600, -1e9, 1e9, "seconds")},
 }
 SELECTORS = ("operation", "key")
+SIDE = "other"
+"""The parameter of a partition: the cloud or location on its other side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +155,8 @@ class Fault:
         if not timedelta(0) < self.expires - self.begins <= LASTS_AT_MOST:
             raise ConfigurationError(f"a fault lasts {self.expires - self.begins}; it lasts more than 0 and at most 24 h")
         object.__setattr__(self, "parameters", {name: self._checked(name, given) for name, given in self.parameters.items()})
+        if self.kind is FaultKind.PARTITION and not self.parameters.get(SIDE):
+            raise ConfigurationError(f"a partition parts {self.target} from another side: name it as parameter {SIDE!r}")
 
     @property
     def id(self) -> str:
@@ -143,7 +174,14 @@ class Fault:
 
     def concerns(self, location: str) -> bool:
         """Whether this location, or its cloud, is the target."""
-        return self.target in (location, location.partition("/")[0])
+        return _lies(location, self.target)
+
+    def parts(self, asker: str | None, location: str) -> bool:
+        """Whether it keeps who works for the location `asker` from reaching `location`; never somebody of neither side."""
+        if self.kind is not FaultKind.PARTITION or asker is None:
+            return False
+        other = str(self.parameters[SIDE])
+        return (_lies(asker, self.target) and _lies(location, other)) or (_lies(asker, other) and _lies(location, self.target))
 
     def selects(self, operation: str, key: str) -> bool:
         """Whether a request of this kind, about this key, can be struck at all."""
@@ -221,10 +259,10 @@ class Fault:
                 nearest = did_you_mean(str(given), APPLIES[self.kind])
                 raise ConfigurationError(f"{self.kind} does not concern the operation {given!r}{nearest}")
             return str(given)
-        if name == "key":
+        if name == "key" or (name == SIDE and self.kind is FaultKind.PARTITION):
             return str(given)
         if name not in amounts:
-            raise ConfigurationError(f"{self.kind} has no parameter {name!r}{did_you_mean(name, [*amounts, *SELECTORS])}")
+            raise ConfigurationError(f"{self.kind} has no parameter {name!r}{did_you_mean(name, parameters_of(self.kind))}")
         amount = amounts[name]
         try:
             number = float(cast("str", given))
@@ -234,6 +272,16 @@ class Fault:
             bounds = f"between {amount.least:g} and {amount.most:g}"
             raise ConfigurationError(f"{name} of {self.kind} is {number:g}; it is {bounds} {amount.unit}")
         return number
+
+
+def parameters_of(kind: FaultKind) -> tuple[str, ...]:
+    """The names of the parameters that a kind takes."""
+    return (*AMOUNTS.get(kind, {}), *((SIDE,) if kind is FaultKind.PARTITION else ()), *SELECTORS)
+
+
+def _lies(location: str, target: str) -> bool:
+    """Whether a location is the target, or in it."""
+    return target in (location, location.partition("/")[0])
 
 
 def fault_kind(name: str) -> FaultKind:

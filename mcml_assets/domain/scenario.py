@@ -6,14 +6,17 @@ What a scenario means is here; reading one from YAML is `configuration/scenario_
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from mcml_assets.domain.errors import ConfigurationError
-from mcml_assets.domain.faults import AMOUNTS, APPLIES, SELECTORS, FaultKind
+from mcml_assets.domain.faults import APPLIES, SIDE, FaultKind, parameters_of
 from mcml_assets.domain.topology import Topology, did_you_mean
 from mcml_assets.domain.workload import Placement, Role
 
 LONGEST_SECONDS = 3600.0
+BY_JURISDICTION = ("landing", "training_run", "traffic_route")
+BY_LOCATION = ("raw_data", "feature_snapshot", "model", "endpoint")
 
 
 class ProcessFault(StrEnum):
@@ -33,18 +36,33 @@ Kind = FaultKind | ProcessFault
 
 
 class Target(StrEnum):
-    """Roles that a fault may strike, found out when the drill begins; a fault may also name a cloud or a location."""
+    """Roles that a fault may strike, found out when the drill begins; a fault may also name a cloud or a location.
+
+    `standby` is the first that runs a server, `last` the last of the placement that does not act.
+    """
 
     ACTING = "acting"
     ACTING_CLOUD = "acting_cloud"
     STANDBY = "standby"
     STANDBY_CLOUD = "standby_cloud"
+    LAST = "last"
     PLATFORM = "platform"
+
+
+class Moment(StrEnum):
+    """From when on a fault is counted: the load is steady, the scenario's runs have ended, the work has moved, it has gone
+    back to the primary.
+    """
+
+    STEADY = "steady"
+    RAN = "ran"
+    MOVED = "moved"
+    RETURNED = "returned"
 
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """One fault of a scenario: `at_seconds` after the load is steady, for `lasts_seconds`, against one target."""
+    """One fault of a scenario: `at_seconds` after a moment, for `lasts_seconds`, against one target."""
 
     kind: Kind
     target: str
@@ -52,11 +70,29 @@ class Injection:
     lasts_seconds: float
     parameters: Mapping[str, "float | str"] = field(default_factory=dict[str, "float | str"])
     probability: float = 1.0
+    after: Moment = Moment.STEADY
 
     @property
     def ends_seconds(self) -> float:
-        """When it is over, in seconds after the load is steady."""
+        """When it is over, in seconds after its moment."""
         return self.at_seconds + self.lasts_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An ordinary run that is asked for while something is broken: of these assets, `at_seconds` after the load is steady.
+
+    `of` is the jurisdiction, or who has a role in it. `fails` says how the run must end; what nobody asks for while a fault
+    lasts cannot show that the fault does no harm.
+    """
+
+    assets: tuple[str, ...]
+    of: str
+    at_seconds: float = 0.0
+    fails: bool = False
+
+
+JURISDICTION = "jurisdiction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +116,41 @@ class Objectives:
 
     `moves` says whether the acting location must change, or must not; `returns` that the primary acts again, caught up,
     before the drill ends. `recovery_seconds` and `loss_seconds` bound the measured recovery time and the measured recovery
-    point; None takes the workload's own RTO and RPO. `failed_requests` and `slowest_milliseconds` are about callers.
+    point; None takes the workload's own RTO and RPO. `failed_requests`, `wrong_answers` and `slowest_milliseconds` are about
+    callers; `failed_requests` of None is for a scenario in which nobody is left who could answer.
     """
 
     moves: bool
-    failed_requests: int
+    failed_requests: int | None
     returns: bool = False
     slowest_milliseconds: float | None = None
     recovery_seconds: float | None = None
     loss_seconds: float | None = None
+    wrong_answers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a drill may begin: on these weekdays (0 is Monday), between two times of day (minutes after midnight, UTC)."""
+
+    days: frozenset[int]
+    opens_minutes: int
+    closes_minutes: int
+
+    def open_at(self, moment: datetime) -> bool:
+        """Whether a drill may begin at this moment."""
+        utc = moment.astimezone(UTC)
+        return utc.weekday() in self.days and self.opens_minutes <= utc.hour * 60 + utc.minute < self.closes_minutes
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One rehearsed failure, as its file says it."""
+    """One rehearsed failure, as its file says it.
+
+    Where nothing is to move, `runs` end the faults when they have ended, at the latest when they would be over anyway.
+    `cleanup` are the runs that set right what failed runs left behind; all is well when they succeeded. `window` is when it
+    may begin.
+    """
 
     name: str
     title: str
@@ -103,10 +160,13 @@ class Scenario:
     abort: Abort
     objectives: Objectives
     settles_seconds: float
+    runs: tuple[Due, ...] = ()
+    cleanup: tuple[Due, ...] = ()
+    window: Window | None = None
 
     @property
     def ends_seconds(self) -> float:
-        """When the last fault is over, in seconds after the load is steady."""
+        """When the last fault is over, each counted from its own moment, in seconds."""
         return max(injection.ends_seconds for injection in self.injections)
 
 
@@ -127,7 +187,9 @@ def injection_problem(injection: Injection) -> tuple[str, str] | None:
         if injection.target in (Target.ACTING_CLOUD, Target.STANDBY_CLOUD):
             return "target", f"{injection.kind} strikes one location, not a cloud"
         return None
-    known = [*AMOUNTS.get(injection.kind, {}), *SELECTORS]
+    known = parameters_of(injection.kind)
+    if injection.kind is FaultKind.PARTITION and SIDE not in injection.parameters:
+        return "parameters", f"a partition has another side: name it as {SIDE!r}"
     for name, value in injection.parameters.items():
         if name not in known:
             return "parameters", f"{injection.kind} has no parameter {name!r}{did_you_mean(name, known)}"
@@ -136,6 +198,15 @@ def injection_problem(injection: Injection) -> tuple[str, str] | None:
                 "parameters",
                 f"{injection.kind} does not concern {value!r}{did_you_mean(str(value), APPLIES[injection.kind])}",
             )
+    return None
+
+
+def due_problem(due: Due) -> tuple[str, str] | None:
+    """What is wrong with a run that is asked for, as the key and the sentence; None for nothing."""
+    nouns = BY_JURISDICTION if due.of == JURISDICTION else BY_LOCATION
+    for asset in due.assets:
+        if asset not in nouns:
+            return "assets", f"no asset {asset!r} of {due.of!r}{did_you_mean(asset, nouns)}"
     return None
 
 
@@ -156,10 +227,12 @@ def struck(target: str, acting: str, placement: Placement, topology: Topology) -
         return target
     if target in (Target.ACTING, Target.ACTING_CLOUD):
         return acting if target == Target.ACTING else acting.partition("/")[0]
-    if target in (Target.STANDBY, Target.STANDBY_CLOUD):
+    if target in (Target.STANDBY, Target.STANDBY_CLOUD, Target.LAST):
         others = [placed for placed in placement.locations if placed.key != acting]
         if not others:
             raise ConfigurationError(f"the placement in {placement.jurisdiction} has no standby")
+        if target == Target.LAST:
+            return others[-1].key
         chosen = next((placed for placed in others if placed.role is not Role.COLD), others[0]).key
         return chosen if target == Target.STANDBY else chosen.partition("/")[0]
     known = (*topology.clouds, *topology.locations)

@@ -7,8 +7,9 @@ drift know of them. A latency counts from when its request was due, so that a st
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Lock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.drill import Asked
@@ -19,6 +20,8 @@ from mcml_assets.serving.golden import SYNTHETIC
 if TYPE_CHECKING:
     import httpx
 
+OK = 200
+TOLERANCE = 1e-9
 TIMEOUT_SECONDS = 5.0
 RECENT_SECONDS = 10.0
 UNDER_WAY = 64
@@ -34,6 +37,7 @@ class RunningLoad:
         self._pause = 1 / per_second
         self._asked: list[Asked] = []
         self._recent: deque[Asked] = deque()
+        self._given: dict[str, list[float]] = {}
         self._lock = Lock()
         self._stop = False
         self._thread = Thread(target=self._run, name="load", daemon=True)
@@ -77,7 +81,20 @@ class RunningLoad:
         except httpx.HTTPError:
             self._settle(Asked(due, time.time() - due, 0))
             return
-        self._settle(_answered(due, answer))
+        self._settle(replace(_answered(due, answer), wrong=self._is_wrong(answer)))
+
+    def _is_wrong(self, answer: "httpx.Response") -> bool:
+        """Whether a package gives other scores for the question, always the same, than it gave at first."""
+        if answer.status_code != OK:
+            return False
+        try:
+            document: dict[str, Any] = answer.json()
+            digest, scores = str(document["digest"]), list(map(float, document["predictions"]))
+        except (ValueError, KeyError, TypeError):
+            return True  # an answer that is none
+        with self._lock:
+            given = self._given.setdefault(digest, scores)
+        return len(scores) != len(given) or any(abs(one - first) > TOLERANCE for one, first in zip(scores, given, strict=True))
 
     def _settle(self, asked: Asked) -> None:
         with self._lock:

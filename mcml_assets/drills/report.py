@@ -14,6 +14,7 @@ from mcml_assets.training.figures import CANDIDATE, INK, add_axes, as_markdown, 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 ANSWERED, FAILED = "#9db8d9", "#c0392b"
 STAGE_WORDS = {
+    "detected": "noticed",
     "decided": "decided",
     "first_run": "first run in the new location",
     "published": "snapshot published there",
@@ -36,6 +37,18 @@ def moments(result: DrillResult) -> list[tuple[str, float | None]]:
     return [(STAGE_WORDS[stage], result.measured.timeline.seconds(stage)) for stage in STAGES]
 
 
+def stages(result: DrillResult) -> list[tuple[str, str, str, str]]:
+    """Each asset and place that went on: its name, where, and seconds from the fault until it was published and served."""
+    measured = result.measured
+    if measured is None:
+        return []
+
+    def since(at: float | None) -> str:
+        return "" if at is None else f"{at - measured.timeline.fault:.1f}"
+
+    return [(stage.asset, stage.place, since(stage.published), since(stage.served)) for stage in measured.stages]
+
+
 def markdown(result: DrillResult, picture: bytes | None) -> str:
     """The report as the UI shows it on the materialization."""
     lines = [f"## {result.title}", "", f"**{VERDICT_WORDS[result.verdict]}**", "", result.hypothesis, ""]
@@ -48,6 +61,8 @@ def markdown(result: DrillResult, picture: bytes | None) -> str:
     if result.measured is not None:
         lines += ["", "| moment | seconds from the fault |", "|---|---:|"]
         lines += [f"| {words} | {'no event' if at is None else f'{at:.1f}'} |" for words, at in moments(result)]
+        lines += ["", "| asset | where | published | served |", "|---|---|---:|---:|"]
+        lines += [f"| {' | '.join(row)} |" for row in stages(result)]
     if result.decisions:
         lines += ["", "Decisions:", *(f"- {_clock(told.at)} {told.text}" for told in result.decisions)]
     return "\n".join(lines)
@@ -64,6 +79,7 @@ def html(result: DrillResult, picture: bytes | None) -> str:
         result=result,
         verdict=VERDICT_WORDS[result.verdict],
         moments=moments(result),
+        stages=stages(result),
         day=f"{datetime.fromtimestamp(result.began, UTC):%d %B %Y, %H:%M UTC}",
         picture=b64encode(picture).decode() if picture is not None else None,
         fault=result.measured.timeline.fault if result.measured is not None else None,

@@ -6,15 +6,13 @@ from typing import Any
 
 import dagster as dg
 
+from mcml_assets.automation import DRILL_TAG
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.drill_result import DrillResult
 from mcml_assets.domain.workload import Workload
 from mcml_assets.drills.report import html, markdown, timeline_picture
 from mcml_assets.serving.folder import write_atomically
-
-DRILL_TAG = "mcml/drill"
-"""On the event of a drill that was run from a terminal: its scenario."""
 
 
 def keep(result: DrillResult, settings: Settings) -> Path:

@@ -4,12 +4,10 @@ Nothing of the platform knows that it is a drill: the sensors that move work are
 here, what was broken is mended: by this code, or by the faults' own expiry if this process is killed.
 """
 
-import fcntl
 import getpass
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -19,15 +17,22 @@ from mcml_assets.clouds.fault_plan import list_faults
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.acting import Acting
-from mcml_assets.domain.drill import Measured, Requests, Timeline, Verdict, by_second, judge, verdict
+from mcml_assets.domain.drill import Verdict, judge, verdict
 from mcml_assets.domain.drill_result import DrillResult, told
-from mcml_assets.domain.errors import McmlError
-from mcml_assets.domain.scenario import Injection, Scenario, struck
+from mcml_assets.domain.errors import McmlError, RegisterUnavailable
+from mcml_assets.domain.failover import Health, Situation
+from mcml_assets.domain.faults import SIDE, FaultKind
+from mcml_assets.domain.scenario import JURISDICTION, Due, Injection, Moment, Scenario, struck
 from mcml_assets.domain.steadiness import unsteady
-from mcml_assets.domain.workload import Workload
-from mcml_assets.drills.events import Recorded, recorded
+from mcml_assets.domain.workload import Placement, Workload
+from mcml_assets.drills.events import recorded, tag_runs
+from mcml_assets.drills.footprint import footprint, reserved
 from mcml_assets.drills.injection import Injected, Injector
 from mcml_assets.drills.load import RunningLoad
+from mcml_assets.drills.measuring import Seen, measured
+from mcml_assets.drills.reliability import spent
+from mcml_assets.drills.requests import Asked, ask_for, endings
+from mcml_assets.drills.results import kept_results
 from mcml_assets.failover.control import Control, platform_control
 
 WARM_UP_SECONDS = 5.0
@@ -44,13 +49,24 @@ class Progress:
 
     acting: Acting
     targets: list[tuple[Injection, str]]
+    struck: frozenset[str]
     injected: list[Injected] = field(default_factory=list[Injected])
+    asked: list[Asked] = field(default_factory=list[Asked])
+    cleaned: list[Asked] = field(default_factory=list[Asked])
     after: Acting | None = None
     decided: float | None = None
+    went_back: float | None = None
+    ran: float | None = None
     mended: float | None = None
     returned: float | None = None
+    at_risk_seconds: float | None = None
     problem: str | None = None
     aborted: str | None = None
+
+    def since(self, moment: Moment, steady: float) -> float | None:
+        """When this moment was; None while it has not come."""
+        moments = {Moment.STEADY: steady, Moment.RAN: self.ran, Moment.MOVED: self.decided, Moment.RETURNED: self.went_back}
+        return moments[moment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +88,17 @@ class Drill:
         does not exist.
         """
         began = time.time()
-        with _only_one(self.control.settings) as alone:
-            if not alone:
-                return self._result(began, Verdict.REFUSED, ("another drill runs: each would measure the other too",))
-            if reasons := self._refusals():
+        try:
+            progress = self._progress()
+        except RegisterUnavailable as error:
+            return self._result(began, Verdict.REFUSED, (f"the platform cannot be judged: {error}",))
+        disturbed = footprint((target for _, target in progress.targets), self._placement, self.control.topology)
+        with reserved(disturbed, self.control.settings) as taken:
+            if taken is not None:
+                why = f"another drill runs in {taken}: each would measure the other too"
+                return self._result(began, Verdict.REFUSED, (why,))
+            if reasons := self._refusals(disturbed):
                 return self._result(began, Verdict.REFUSED, reasons)
-            acting = self.control.register.read(self.workload, self.jurisdiction)
-            placement = self.workload.placement(self.jurisdiction)
-            targets = [
-                (injection, struck(injection.target, acting.location, placement, self.control.topology))
-                for injection in self.scenario.injections
-            ]
-            progress = Progress(acting, targets)
             per_second = self.scenario.load.requests_per_second
             self.tell(f"steady; {per_second:g} requests a second begin")
             with RunningLoad(self.control.settings, self.workload, self.jurisdiction, per_second) as load:
@@ -97,44 +112,131 @@ class Drill:
                 self._settle(progress)
             return self._judged(began, progress, load)
 
-    def _refusals(self) -> tuple[str, ...]:
-        """Why no drill may begin now. What cannot be told is a reason."""
-        try:
-            faults = tuple(f"a fault is set already: {fault.describe()}" for fault in list_faults(self.control.settings))
-            return faults + self._unsteady()
-        except McmlError as error:
-            return (f"the platform cannot be judged: {error}",)
+    @property
+    def _placement(self) -> Placement:
+        return self.workload.placement(self.jurisdiction)
 
-    def _unsteady(self) -> tuple[str, ...]:
+    def _progress(self) -> Progress:
+        """Who acts, and what each fault strikes."""
+        acting = self.control.register.read(self.workload, self.jurisdiction)
+
+        def found(target: str) -> str:
+            return struck(target, acting.location, self._placement, self.control.topology)
+
+        targets: list[tuple[Injection, str]] = []
+        for injection in self.scenario.injections:
+            parameters = dict(injection.parameters)
+            if injection.kind is FaultKind.PARTITION:
+                parameters[SIDE] = found(str(parameters[SIDE]))
+            targets.append((replace(injection, parameters=parameters), found(injection.target)))
+        hit = {target for _, target in targets}
+        keys = (placed.key for placed in self._placement.locations)
+        return Progress(acting, targets, frozenset(key for key in keys if hit & {key, key.partition("/")[0]}))
+
+    def _refusals(self, disturbed: Sequence[str]) -> tuple[str, ...]:
+        """Why no drill may begin now. What cannot be told is a reason."""
+        settings, now, window = self.control.settings, datetime.now(UTC), self.scenario.window
+        found: list[str] = []
+        if window is not None and not window.open_at(now):
+            found.append(f"it is {now:%A %H:%M} UTC, outside the scenario's window")
+        try:
+            for fault in list_faults(settings):
+                if any(map(fault.concerns, disturbed)):
+                    found.append(f"a fault is set already: {fault.describe()}")
+            found += self._unsteady()
+            if (short := spent(self.instance, self.workload, self.jurisdiction, kept_results(settings), now)) is not None:
+                found.append(short)
+        except McmlError as error:
+            return (*found, f"the platform cannot be judged: {error}")
+        return tuple(found)
+
+    def _situation(self) -> Situation:
         acting = self.control.register.read(self.workload, self.jurisdiction)
         probes = self.control.probes([self.workload])
-        situation = self.control.situation(self.workload, self.jurisdiction, acting, probes, datetime.now(UTC))
-        return unsteady(situation, self.workload.placement(self.jurisdiction))
+        return self.control.situation(self.workload, self.jurisdiction, acting, probes, datetime.now(UTC))
+
+    def _unsteady(self) -> tuple[str, ...]:
+        return unsteady(self._situation(), self._placement)
 
     def _strike(self, progress: Progress, load: RunningLoad) -> None:
         """Bring every fault about in its time, and wait until the last is over, or the drill has to be given up."""
-        injector = Injector(self.control.settings, self.control.topology, self.workload, self.control.platform)
-        begun = time.time()
-        waiting = sorted(progress.targets, key=lambda struck: struck[0].at_seconds)
-        while waiting or time.time() - begun < self.scenario.ends_seconds:
-            while waiting and time.time() - begun >= waiting[0][0].at_seconds:
-                injection, target = waiting.pop(0)
-                why = f"drill {self.scenario.name} {self.id}"
-                injected = injector.inject(injection, target, why)
-                progress.injected.append(injected)
-                self.tell(injected.what)
-            progress.aborted = self._reason_to_abort(load, time.time() - begun)
+        begun = looked = time.time()
+        waiting, due = list(progress.targets), list(self.scenario.runs)
+        while not self._is_over(progress, begun, waiting, due):
+            for injection, target in [one for one in waiting if self._is_time(one[0], progress, begun)]:
+                waiting.remove((injection, target))
+                self._inject(injection, target, progress)
+            for run in [run for run in due if time.time() - begun >= run.at_seconds]:
+                due.remove(run)
+                progress.asked.append(self._ask_for(run, progress))
+            if progress.ran is None and progress.asked and not due and not _going_on(progress.asked, self.instance):
+                progress.ran = time.time()
+            if time.time() - looked >= LOOK_SECONDS:
+                looked = time.time()
+                self._tag_runs(progress)
+                progress.aborted = self._incident(progress)
+            progress.aborted = progress.aborted or self._reason_to_abort(load, time.time() - begun)
             if progress.aborted:
                 self.tell(f"given up: {progress.aborted}")
                 return
             self._watch(progress)
             time.sleep(TICK_SECONDS)
+        progress.at_risk_seconds = self._at_risk(progress)
+
+    def _is_time(self, injection: Injection, progress: Progress, begun: float) -> bool:
+        since = progress.since(injection.after, begun)
+        return since is not None and time.time() - since >= injection.at_seconds
+
+    def _is_over(self, progress: Progress, begun: float, waiting: Sequence[object], due: Sequence[object]) -> bool:
+        """Whether everything was brought about, and is over: the faults, or all runs that were asked for meanwhile."""
+        if waiting or due:
+            return False
+        if progress.ran is not None and not self.scenario.objectives.moves:
+            return True
+        now = time.time()
+        return all(
+            now >= (progress.since(injection.after, begun) or now) + injection.ends_seconds for injection, _ in progress.targets
+        )
+
+    def _inject(self, injection: Injection, target: str, progress: Progress) -> None:
+        injector = Injector(self.control.settings, self.control.topology, self.workload, self.control.platform)
+        injected = injector.inject(injection, target, f"drill {self.scenario.name} {self.id}")
+        progress.injected.append(injected)
+        self.tell(injected.what)
+
+    def _ask_for(self, run: Due, progress: Progress) -> Asked:
+        of = run.of
+        if of == JURISDICTION:
+            of = self.jurisdiction
+        else:
+            of = struck(of, progress.acting.location, self._placement, self.control.topology)
+        asked = ask_for(run.assets, of, self.workload, self.id, self.control.settings, fails=run.fails)
+        self.tell(f"a run of {asked.what} is asked for")
+        return asked
 
     def _reason_to_abort(self, load: RunningLoad, seconds: float) -> str | None:
         abort, share = self.scenario.abort, load.failed_share()
         if share > abort.failed_share:
             return f"{share:.0%} of the last requests failed, {abort.failed_share:.0%} were allowed"
         return f"it took longer than {abort.after_seconds:g} s" if seconds > abort.after_seconds else None
+
+    def _incident(self, progress: Progress) -> str | None:
+        """Something that fails and was not made to: then nothing more is to be broken."""
+        for location, probe in self.control.probes([self.workload]).items():
+            own = any(placed.key == location for placed in self._placement.locations)
+            if own and location not in progress.struck and probe.health is Health.DOWN:
+                return f"{location} is down, and no fault of the drill strikes it: {probe.problem}"
+        return None
+
+    def _at_risk(self, progress: Progress) -> float | None:
+        """How old the newest data is that no other location of the jurisdiction holds; None when nobody can tell."""
+        try:
+            situation = self._situation()
+        except McmlError:
+            return None
+        acting = situation.acting.location
+        lags = [facts.lag_seconds for facts in situation.locations if facts.location != acting]
+        return min((lag for lag in lags if lag is not None), default=None)
 
     def _mend(self, progress: Progress) -> None:
         for injected in progress.injected:
@@ -144,13 +246,13 @@ class Drill:
 
     def _settle(self, progress: Progress) -> None:
         """Wait until all is well again, as long as the scenario says."""
+        for run in self.scenario.cleanup:
+            progress.cleaned.append(self._ask_for(run, progress))
         deadline = time.time() + self.scenario.settles_seconds
         while time.time() < deadline:
             self._watch(progress)
-            try:
-                reasons = self._unsteady()
-            except McmlError as error:
-                reasons = (str(error),)
+            self._tag_runs(progress)
+            reasons = self._unwell(progress)
             if not reasons:
                 progress.returned, progress.problem = time.time(), None
                 self.tell("all is well again")
@@ -160,23 +262,47 @@ class Drill:
             time.sleep(LOOK_SECONDS)
         self.tell(f"not well after {self.scenario.settles_seconds:g} s: {progress.problem}")
 
+    def _unwell(self, progress: Progress) -> tuple[str, ...]:
+        """What is not as it was before: runs that go on or failed to clean up, and what is not steady."""
+        asked = endings([*progress.asked, *progress.cleaned], self.instance)
+        going_on = tuple(f"the run of {run.what} goes on" for run in asked if run.failed is None)
+        failed = tuple(f"the run of {run.what} failed" for run in asked[len(progress.asked) :] if run.failed)
+        try:
+            return going_on + failed + self._unsteady()
+        except McmlError as error:
+            return (*going_on, *failed, str(error))
+
+    def _tag_runs(self, progress: Progress) -> None:
+        """Mark what was requested meanwhile, at every look: a drill that is killed leaves little unmarked."""
+        if progress.injected:
+            tag_runs(self.instance, self.workload, self.jurisdiction, progress.injected[0].began, self.id)
+
     def _watch(self, progress: Progress) -> None:
-        """Note the first change of acting location since the drill began."""
-        if progress.decided is not None:
+        """Note the first change of acting location since the drill began, and the first return to the primary."""
+        if progress.went_back is not None:
             return
         try:
             acting = self.control.register.read(self.workload, self.jurisdiction)
         except McmlError:
             return  # nobody can tell just now; the next look may
-        if acting.epoch > progress.acting.epoch:
+        if progress.decided is None and acting.epoch > progress.acting.epoch:
             progress.decided, progress.after = time.time(), acting
             self.tell(f"{acting.location} acts, epoch {acting.epoch}")
+        if progress.decided is not None and acting.location == progress.acting.location:
+            progress.went_back = time.time()
+            self.tell(f"{acting.location} acts again, epoch {acting.epoch}")
 
     def _judged(self, began: float, progress: Progress, load: RunningLoad) -> DrillResult:
+        if not progress.injected:
+            return self._result(began, Verdict.ABORTED, (progress.aborted or "no fault was brought about",))
         fault = min(injected.began for injected in progress.injected)
         since = recorded(self.instance, self.workload, self.jurisdiction, fault)
-        measured = _measured(progress, fault, since, load)
-        judged = judge(self.scenario.objectives, measured, self.workload.rto_seconds, self.workload.rpo_seconds)
+        seen = Seen(
+            fault, progress.acting, progress.after, progress.decided, progress.mended, progress.returned,
+            progress.at_risk_seconds, endings(progress.asked, self.instance),
+        )  # fmt: skip
+        figures = measured(seen, since, load.asked)
+        judged = judge(self.scenario.objectives, figures, self.workload.rto_seconds, self.workload.rpo_seconds)
         reasons = [f"{one.objective}: {one.measured}" for one in judged if not one.met]
         if progress.problem:
             reasons.append(f"not well in the end: {progress.problem}")
@@ -187,9 +313,10 @@ class Drill:
         return replace(
             result,
             injected=told([(injected.began, injected.what) for injected in progress.injected]),
+            detections=told([(event.at, event.text) for event in since.detections]),
             decisions=told([(event.at, event.text) for event in since.decisions]),
             publications=told([(event.at, event.text) for event in since.publications]),
-            measured=measured,
+            measured=figures,
             judged=judged,
         )
 
@@ -210,41 +337,8 @@ class Drill:
         )
 
 
-@contextmanager
-def _only_one(settings: Settings) -> Iterator[bool]:
-    """Whether no other drill runs on this platform; while the block lasts, none can begin."""
-    settings.drills_folder.mkdir(parents=True, exist_ok=True)
-    with (settings.drills_folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
-def _measured(progress: Progress, fault: float, since: Recorded, load: RunningLoad) -> Measured:
-    """Everything in one place: moments by their events, and requests from the first fault on."""
-    asked = load.asked
-    served = [one.due + one.seconds for one in asked if one.epoch is not None and one.epoch > progress.acting.epoch]
-    landed = [event.at for event in since.publications if event.asset == "landing"]
-    decided = progress.decided
-    return Measured(
-        acting_before=progress.acting.location,
-        acting_after=(progress.after or progress.acting).location,
-        timeline=Timeline(
-            fault=fault,
-            decided=decided,
-            first_run=since.first_run,
-            published=min((at for at in landed if decided is not None and at > decided), default=None),
-            served=min(served, default=None),
-            mended=progress.mended,
-            returned=progress.returned,
-        ),
-        requests=Requests.of([one for one in asked if one.due >= fault]),
-        loss_seconds=since.lag_seconds,
-        load=by_second(asked, fault),
-    )
+def _going_on(asked: Sequence[Asked], instance: dg.DagsterInstance) -> bool:
+    return any(run.failed is None for run in endings(asked, instance))
 
 
 def rehearse(

@@ -95,6 +95,14 @@ class CloudStores(dg.ConfigurableResource):
         keys = [placed.key for placed in workload.placement(jurisdiction).locations]
         return fence_locations(workload, keys, self.snapshots, acting.epoch)
 
+    def work_for(self, location: str) -> None:
+        """Ask every bucket from here on as this location does: a planned partition parts it from another one."""
+        self._asker["location"] = location
+
+    @cached_property
+    def _asker(self) -> dict[str, str]:
+        return {}
+
     @cached_property
     def _acting(self) -> dict[tuple[str, str], Acting]:
         return {}
@@ -115,7 +123,7 @@ class CloudStores(dg.ConfigurableResource):
         from mcml_assets.clouds.registry import open_store, provision  # noqa: PLC0415
 
         provision(self.topology, self.settings)
-        return open_store(self.topology.location(location), self.settings)
+        return open_store(self.topology.location(location), self.settings, self._asker.get("location"))
 
     @property
     def limits(self) -> ReplicationLimits:

@@ -34,8 +34,11 @@ def requested_run(workload: Workload, run: RequestedRun, run_key: str, tags: dic
     )
 
 
-def told(decision: Decision, runs: Sequence[RequestedRun] = ()) -> dg.AssetObservation:
-    """The event of a decision: on the route, in its jurisdiction, with everything that it rests on."""
+def told(decision: Decision, runs: Sequence[RequestedRun] = (), *, down_since: float | None = None) -> dg.AssetObservation:
+    """The event of a decision: on the route, in its jurisdiction, with everything that it rests on.
+
+    `down_since` is when the acting location was first found down, in Unix seconds; None while it answers.
+    """
     metadata: dict[str, Any] = {
         "decision": "moves" if decision.moves else "stays",
         "cause": decision.cause.value,
@@ -43,6 +46,8 @@ def told(decision: Decision, runs: Sequence[RequestedRun] = ()) -> dg.AssetObser
         "epoch": (decision.after or decision.before).epoch,
         "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in decision.reasons)),
     }
+    if down_since is not None:
+        metadata["down_since"] = dg.MetadataValue.timestamp(down_since)
     if decision.moves:
         metadata["former_acting_location"] = decision.before.location
         metadata["requested"] = ", ".join(f"{' + '.join(run.nouns)} [{run.partition}]" for run in runs or decision.runs)

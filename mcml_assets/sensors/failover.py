@@ -200,10 +200,16 @@ class Tick:
 
     def _cause(self, concern: Concern, acting: Acting) -> Cause | None:
         fresh = [failure for failure in concern.failures if self.now.timestamp() - failure.ended <= FRESH_SECONDS]
-        if any(failure.blames(acting.location) for failure in fresh):
+        blaming = [failure for failure in fresh if failure.blames(acting.location)]
+        if any(failure.knows(acting.location) for failure in blaming):
             return Cause.UNAVAILABLE
         probe = self.probes.get(acting.location)
-        if probe is None or probe.health is not Health.UP or any(failure.error is None for failure in concern.failures):
+        if (
+            blaming
+            or probe is None
+            or probe.health is not Health.UP
+            or any(failure.error is None for failure in concern.failures)
+        ):
             return Cause.PROBE
         return None
 
@@ -288,7 +294,7 @@ class Tick:
         outcome.lines.append(decision.summary)
         gist = _gist(decision)
         if decision.moves or self.cursor.told.get(concern.key) != gist:
-            outcome.events.append(told(decision))
+            outcome.events.append(told(decision, down_since=self.cursor.down.get(decision.before.location)))
         self.cursor.told[concern.key] = gist
 
 

@@ -26,7 +26,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class RunFailure:
-    """A failed run of one workload in one jurisdiction.
+    """A failed run of one workload in one jurisdiction; `partition` is that, or the location for which it worked.
 
     `error` is the class of its typed error and None where it left none, because its process was killed or its code
     broke; `unavailable` is the location that it could not reach; `ended` is in Unix seconds.
@@ -35,6 +35,7 @@ class RunFailure:
     run_id: str
     workload: str
     jurisdiction: str
+    partition: str
     error: str | None
     unavailable: str | None
     ended: float
@@ -42,6 +43,10 @@ class RunFailure:
     def blames(self, location: str) -> bool:
         """Whether it failed because this location is unavailable."""
         return self.error == LocationUnavailable.__name__ and self.unavailable == location
+
+    def knows(self, location: str) -> bool:
+        """Whether it worked for this very location: one elsewhere may only be parted from it."""
+        return self.partition in (location, self.jurisdiction)
 
 
 def new_failures(
@@ -81,8 +86,8 @@ def _failures_of(record: dg.RunRecord, workloads: Mapping[str, Workload]) -> Seq
         if jurisdiction is not None:
             found.append(
                 RunFailure(
-                    run.run_id, workload.name, jurisdiction, run.tags.get(ERROR_TAG), run.tags.get(UNAVAILABLE_TAG),
-                    record.end_time or record.update_timestamp.timestamp(),
+                    run.run_id, workload.name, jurisdiction, partition or "", run.tags.get(ERROR_TAG),
+                    run.tags.get(UNAVAILABLE_TAG), record.end_time or record.update_timestamp.timestamp(),
                 )
             )  # fmt: skip
     return found

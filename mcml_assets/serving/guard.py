@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from mcml_assets.serving.problem import OUTAGE, PROBLEM_MEDIA_TYPE, Problem
 
+READY = "/ready"
 MAX_BODY_BYTES = 1024 * 1024
 # Headers that KServe may see: those of CloudEvents and of binary tensors would switch to protocols we do not speak.
 PASSED_HEADERS = frozenset({b"host", b"content-type", b"content-length", b"transfer-encoding", b"accept"})
@@ -52,7 +53,8 @@ class Guard:
     """Bounds the body, drops headers that switch protocols, adds who answers, and contains failures.
 
     `dark` says whether the location is to be taken for dark now: then every request is refused, the probes of the edge
-    among them, so that the edge turns to another location with this very request.
+    among them, so that the edge turns to another location with this very request. `fit` says whether the server gives its
+    golden predictions: one that does not is not ready, and the edge and its controller treat it as dead.
     """
 
     def __init__(
@@ -60,10 +62,12 @@ class Guard:
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
         answered_by: dict[str, str],
         dark: Callable[[], bool],
+        fit: Callable[[], bool],
     ) -> None:
         self.app = app
         self.headers = [(name.encode(), value.encode()) for name, value in answered_by.items()]
         self.dark = dark
+        self.fit = fit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
@@ -88,6 +92,10 @@ class Guard:
 
         if self.dark():
             problem = Problem(503, OUTAGE, "this location is dark: an outage was planned")
+            await problem_response(problem)(scope, receive, send_named)
+            return
+        if scope["path"].endswith(READY) and not self.fit():
+            problem = Problem(503, detail="this server does not give its golden predictions")
             await problem_response(problem)(scope, receive, send_named)
             return
         headers = [(name, value) for name, value in scope["headers"] if name in PASSED_HEADERS]

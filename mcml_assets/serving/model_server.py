@@ -6,6 +6,7 @@ logged or sent back, because it may be personal.
 
 import logging
 import math
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,9 +24,10 @@ from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer
 from starlette.exceptions import HTTPException
 
-from mcml_assets.domain.errors import McmlError, UnknownEntity
+from mcml_assets.domain.errors import McmlError, TransientError, UnknownEntity
 from mcml_assets.features.online import OnlineReader
 from mcml_assets.serving.collector import Collector
+from mcml_assets.serving.fitness import Fitness
 from mcml_assets.serving.golden import PATH, SYNTHETIC_PATH
 from mcml_assets.serving.guard import ASKED, Guard, problem_response
 from mcml_assets.serving.interface import DATATYPES, INT64_LIMIT, MAX_ENTITIES, OUTPUT
@@ -43,6 +45,8 @@ from mcml_assets.serving.tracing import Traced, Tracing, Untraced
 from mcml_assets.serving.watch import Watch
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mcml_assets.serving.package import Predict
 
 GRACE_SECONDS = 5
@@ -51,10 +55,15 @@ NOBODY = "synthetic-transaction"  # an id as no entity has it
 log = logging.getLogger("mcml_assets.serving.server")
 
 
+def never() -> bool:
+    """Nothing was planned."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """What one server answers with: the verified package, where it stands, its model, the features there, and the spool
-    of its predictions (None where nobody keeps them).
+    of its predictions (None where nobody keeps them). `wrong` and `features_down` say what was planned to go wrong now.
     """
 
     package: ModelPackage
@@ -63,6 +72,13 @@ class Served:
     predict: "Predict"
     features: OnlineReader
     spool: Spool | None
+    wrong: Callable[[], bool] = never
+    features_down: Callable[[], bool] = never
+
+    def scores(self, rows: pd.DataFrame) -> "np.ndarray":
+        """The model's scores, a probability each; the opposite of each while it is planned that answers are wrong."""
+        scores = self.predict(rows)
+        return 1 - scores if self.wrong() else scores
 
     @property
     def labels(self) -> dict[str, str]:
@@ -112,7 +128,8 @@ class EntityModel(Model):
             feature_snapshot, rows = self._read(ids)
         inputs = list(self.served.package.schema.model_inputs)
         with self.tracing.step("model"), self.metrics.predict_seconds.time():
-            scores = self.served.predict(pd.DataFrame(rows, columns=pd.Index(inputs), dtype=object)).tolist()
+            rows_in = pd.DataFrame(rows, columns=pd.Index(inputs), dtype=object)
+            scores: list[float] = self.served.scores(rows_in).tolist()
         if not all(map(math.isfinite, scores)):
             raise Refusal(Problem(500, detail="the model gave a score that is no number"))
         asked = ASKED.get()
@@ -182,6 +199,8 @@ class EntityModel(Model):
     def _read(self, ids: list[int] | list[str]) -> tuple[str, list[dict[str, Any]]]:
         """The feature snapshot, and every entity's features of it."""
         try:
+            if self.served.features_down():
+                raise TransientError("an outage of the feature store was planned")
             return self.served.features.read_all(ids)
         except UnknownEntity:
             detail = f"{self.served.location} has no features of an entity that the request names"
@@ -236,7 +255,8 @@ class ProblemServer(RESTServer):
             "x-mcml-model-version": str(served.package.description.version),
             "x-mcml-digest": served.digest,
         }
-        kserve_app.add_middleware(Guard, answered_by=answered_by, dark=self.dark)
+        fit = Fitness(served.package, served.scores, time.monotonic)
+        kserve_app.add_middleware(Guard, answered_by=answered_by, dark=self.dark, fit=fit)
         # Added last, it is the outermost: what the guard refuses is noted as well.
         kserve_app.add_middleware(Watch, metrics=self.model.metrics, tracing=self.model.tracing)
 
@@ -291,11 +311,11 @@ def _golden_answer(model: EntityModel) -> Callable[[str], dict[str, Any]]:
         if name != model.name:
             raise Refusal(Problem(404, detail=f"the only model here is {model.name!r}"))
         package = model.served.package
-        scores = model.served.predict(golden_inputs(package))
+        scores: list[float] = model.served.scores(golden_inputs(package)).tolist()
         return {
             "digest": model.served.digest,
             "model_version": package.description.version,
-            "predictions": [float(score) for score in scores],
+            "predictions": scores,
         }
 
     return answer

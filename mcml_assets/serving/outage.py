@@ -1,7 +1,7 @@
-"""Whether a location is to be taken for dark by its endpoints: the fault plan as the data plane sees it.
+"""What was planned to go wrong with a location's servers: the fault plan as the data plane sees it.
 
-A cloud's outage takes its servers with its buckets. Setting an outage is `clouds/fault_plan.py`'s business, refusing
-requests while it lasts the guard's.
+A cloud's outage takes its servers with its buckets; a server can also answer wrongly, or be left by its feature store.
+Setting a fault is `clouds/fault_plan.py`'s business, obeying it the guard's and the model's.
 """
 
 import logging
@@ -11,30 +11,36 @@ from pathlib import Path
 
 from mcml_assets.clouds.fault_plan import FaultPlan
 from mcml_assets.domain.errors import ConfigurationError
+from mcml_assets.domain.faults import PREDICT, FaultKind
 
 log = logging.getLogger(__name__)
 
 
 def planned_outage(plan: Path | None, location: str) -> Callable[[], bool]:
-    """A question to ask at every request: is this location dark now? Never without a plan; costs one `stat`.
+    """A question to ask at every request: is this location dark now? As `planned`."""
+    return planned(plan, location, FaultKind.OUTAGE, PREDICT)
 
-    A plan that cannot be read darkens nothing, which the log says: answers do not depend on a damaged file.
+
+def planned(plan: Path | None, location: str, kind: FaultKind, operation: str) -> Callable[[], bool]:
+    """A question to ask at every operation: does a fault of this kind strike it? Never without a plan; costs one `stat`.
+
+    A plan that cannot be read strikes nothing, which the log says: answers do not depend on a damaged file.
     """
     if plan is None:
         return lambda: False
     faults = FaultPlan(plan)
     damaged = False
 
-    def dark() -> bool:
+    def struck() -> bool:
         nonlocal damaged
         try:
-            outage = faults.outage(location, next(faults.numbers), datetime.now(UTC))
+            fault = faults.struck(kind, operation, location, datetime.now(UTC))
         except ConfigurationError as error:
             if not damaged:
                 log.warning("%s", error)
             damaged = True
             return False
         damaged = False
-        return outage is not None
+        return fault is not None
 
-    return dark
+    return struck

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, get_args
 
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError, ModelRejected, ObjectNotFound, TransientError
+from mcml_assets.domain.faults import PREDICT, READ_FEATURES, FaultKind
 from mcml_assets.domain.prediction import Inputs
 from mcml_assets.serving.collector import Collector
 from mcml_assets.serving.folder import write_atomically
 from mcml_assets.serving.json_log import log_json_lines
-from mcml_assets.serving.outage import planned_outage
+from mcml_assets.serving.outage import planned, planned_outage
 from mcml_assets.serving.package import check_golden, load_model, read_package
 from mcml_assets.serving.prediction_log.spool import Answered, Spool
 
@@ -89,7 +90,9 @@ def _load(options: argparse.Namespace) -> "Served":
     except (ObjectNotFound, CorruptSnapshot) as error:
         # Not the package's fault: the next feature snapshot may mend it.
         raise TransientError(str(error)) from error
-    return Served(package, options.digest, options.location, predict, features, _spool(options))
+    wrong = planned(options.fault_plan, options.location, FaultKind.WRONG_ANSWERS, PREDICT)
+    features_down = planned(options.fault_plan, options.location, FaultKind.FEATURE_STORE_DOWN, READ_FEATURES)
+    return Served(package, options.digest, options.location, predict, features, _spool(options), wrong, features_down)
 
 
 def _spool(options: argparse.Namespace) -> Spool | None:
@@ -128,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--termination-log", type=Path, help="file for the reason of a refusal")
     parser.add_argument("--predictions", type=Path, help="folder of the spool of predictions")
     parser.add_argument("--log-inputs", choices=get_args(Inputs), default="hashed", help="how inputs are logged")
-    parser.add_argument("--fault-plan", type=Path, help="file of planned faults, whose outages the server obeys")
+    parser.add_argument("--fault-plan", type=Path, help="file of planned faults, of which the server obeys those of servers")
     # By these two a controller recognises a server that another one started; the server itself needs neither.
     parser.add_argument("--data-plane", type=Path, help="folder of the data plane that the server belongs to")
     parser.add_argument("--revision", help="revision of the manifest that the server runs")

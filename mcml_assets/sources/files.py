@@ -4,6 +4,7 @@ Imports pyarrow: import it inside functions. Which rows go into a file is `parqu
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -58,6 +59,15 @@ def check_columns(source: Source, file: Path, what: str) -> None:
     faults += [f"column {name!r} ({found[name]}) is not declared" for name in unexpected]
     if faults:
         raise ContractViolation("\n".join(f"{what}: {fault}" for fault in faults))
+
+
+def cut_off(source: Source, folder: Path) -> Source:
+    """The source as a transfer leaves it that broke off: the first half of its file, below `folder`."""
+    half = folder / source.name / source.path.name
+    half.parent.mkdir(parents=True, exist_ok=True)
+    with source.path.open("rb") as whole:
+        half.write_bytes(whole.read(source.path.stat().st_size // 2))
+    return replace(source, path=half)
 
 
 def landed_form(source: Source, file: Path) -> dict[str, pa.DataType]:

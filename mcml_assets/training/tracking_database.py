@@ -11,7 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from mcml_assets.clouds.fault_plan import planned_fault
 from mcml_assets.configuration.settings import Settings
+from mcml_assets.domain.errors import TransientError
+from mcml_assets.domain.faults import TRACK, FaultKind
 from mcml_assets.training.model_folder import prepare_mlflow
 
 if TYPE_CHECKING:
@@ -23,6 +26,17 @@ SQLITE = "sqlite:///"
 def tracking_uri(cloud: str, settings: Settings) -> str:
     """The address of a cloud's tracking database and registry; its artifacts lie beside the file."""
     return f"{SQLITE}{settings.clouds_folder.resolve() / cloud / 'mlflow' / 'mlflow.db'}"
+
+
+def reach_registry(location: str, settings: Settings) -> str:
+    """The address of the MLflow that a location's runs use: its cloud's.
+
+    Raises `TransientError` while it is planned that it does not answer: another cloud's models would not help this one, and
+    the location itself is well.
+    """
+    if (fault := planned_fault(settings, FaultKind.REGISTRY_DOWN, TRACK, location)) is not None:
+        raise TransientError(f"{location}: MLflow does not answer ({fault.describe()})")
+    return tracking_uri(location.partition("/")[0], settings)
 
 
 def ensure_database(uri: str) -> None:

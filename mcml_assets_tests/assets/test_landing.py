@@ -109,6 +109,19 @@ def act(retail: Bench, location: str, epoch: int) -> None:
     register.change(retail.workload, "UK", former, Acting(location, epoch), who="test", why="test", request_id=f"{epoch}")
 
 
+@pytest.mark.parametrize(("kind", "succeeds"), [(FaultKind.SOURCE_LATE, True), (FaultKind.BAD_BATCH, False)])
+def test_a_planned_fault_of_the_source_lands_nothing(retail: Bench, kind: FaultKind, succeeds: bool) -> None:
+    """A late source is no failure, a batch that is cut off is one; either way the former snapshot stays current."""
+    assert retail.run("UK", "landing").success
+    before, now = landed(retail), datetime.now(UTC)
+    set_fault(Fault(ACTING, kind, now, now + timedelta(hours=1)), retail.stores.topology, retail.settings)
+    result = retail.run("UK", "landing")
+    assert result.success is succeeds
+    assert published_by(result, "landing") == 0
+    assert landed(retail).snapshot_id == before.snapshot_id
+    assert checks_of(result)["contract"] is succeeds
+
+
 def test_a_new_acting_location_takes_the_batch_that_follows(retail: Bench) -> None:
     """It goes on from its own raw data: its landing adds the second batch, and the former location's stays as it was."""
     assert retail.run("UK", "landing").success

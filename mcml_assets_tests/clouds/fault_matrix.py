@@ -18,7 +18,7 @@ from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.clouds.memory.store import MemoryStore
 from mcml_assets.domain.digest import DEFAULT_DIGEST, DIGEST_ALGORITHMS, DigestAlgorithm
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError
-from mcml_assets.domain.faults import APPLIES, Fault, FaultKind
+from mcml_assets.domain.faults import APPLIES, FROM_ANYWHERE, Fault, FaultKind
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.snapshots.replication import replicate
 from mcml_assets.snapshots.store import SnapshotStore
@@ -286,7 +286,7 @@ def matrix_in_memory(
         return {
             (step, kind): run_cells(scene(), step, [kind])[0] if step.operation in APPLIES[kind] else None
             for step in steps(scene())
-            for kind in FaultKind
+            for kind in FROM_ANYWHERE
         }
 
 

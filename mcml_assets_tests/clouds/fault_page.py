@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mcml_assets.domain.faults import AMOUNTS, APPLIES, MEANINGS, FaultKind
+from mcml_assets.domain.faults import AMOUNTS, APPLIES, FROM_ANYWHERE, MEANINGS, SIDE, FaultKind
 from mcml_assets_tests.clouds.fault_matrix import SCENES, Cell, matrix_in_memory
 
 PAGE = Path(__file__).parents[2] / "deploy" / "docs" / "faults.md"
@@ -40,6 +40,8 @@ def _kinds() -> Iterator[str]:
     for kind in FaultKind:
         amounts = AMOUNTS.get(kind, {})
         parameters = "; ".join(f"`{name}`: {amount.unit}, {amount.default:g}" for name, amount in amounts.items())
+        if kind is FaultKind.PARTITION:
+            parameters = f"`{SIDE}`: the cloud or location on the other side"
         yield f"| `{kind}` | {MEANINGS[kind]} | {', '.join(f'`{name}`' for name in APPLIES[kind])} | {parameters} |"
 
 
@@ -47,10 +49,10 @@ def _tables() -> Iterator[str]:
     for kind_of_scene in SCENES:
         matrix = matrix_in_memory(kind_of_scene)
         yield f"### {kind_of_scene.title}\n"
-        yield f"| step | {' | '.join(f'`{kind}`' for kind in FaultKind)} |"
-        yield f"| --- |{' --- |' * len(FaultKind)}"
+        yield f"| step | {' | '.join(f'`{kind}`' for kind in FROM_ANYWHERE)} |"
+        yield f"| --- |{' --- |' * len(FROM_ANYWHERE)}"
         for step in dict.fromkeys(step for step, _ in matrix):
-            cells = [_cell(matrix[step, kind]) for kind in FaultKind]
+            cells = [_cell(matrix[step, kind]) for kind in FROM_ANYWHERE]
             yield f"| {step.what}: `{step.operation}` | {' | '.join(cells)} |"
         yield ""
 

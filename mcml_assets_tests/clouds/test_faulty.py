@@ -100,6 +100,21 @@ def test_only_the_target_fails(rig: Rig):
         request()
 
 
+def test_a_partition_parts_two_sides_and_nobody_else(rig: Rig):
+    """Who works for the other side does not reach the bucket, either way round; the third and the control plane do."""
+    rig.set(FaultKind.PARTITION, target="aws", parameters={"other": "gcp/europe-west2"})
+    rig.set(FaultKind.PARTITION, target="azure", parameters={"other": HERE})
+    parted = {}
+    for asker in ("gcp/europe-west2", "azure/uksouth", "gcp/us-east4", "aws/us-east-1", HERE, None):
+        store = FaultyStore(rig.inner, lambda: rig.faults, lambda: rig.now, asker=asker)
+        try:
+            store.get("a")
+        except LocationUnavailable as error:
+            parted[asker] = str(error)
+    assert set(parted) == {"gcp/europe-west2", "azure/uksouth"}
+    assert "no route from gcp/europe-west2" in parted["gcp/europe-west2"]
+
+
 def test_an_expired_fault_is_over_without_anybody_clearing_it(rig: Rig):
     """From the second on in which a fault expires, requests pass again."""
     rig.set(FaultKind.OUTAGE)

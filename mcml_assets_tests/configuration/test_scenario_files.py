@@ -24,7 +24,7 @@ objectives:
 def test_every_shipped_scenario_is_sound() -> None:
     """What is shipped loads, says what is expected and why, and is over by itself."""
     files = scenario_files()
-    assert len(files) >= 11
+    assert len(files) >= 21
     for name, path in files.items():
         scenario = load_scenario(path)
         assert scenario.name == name
@@ -43,6 +43,9 @@ def test_every_shipped_scenario_is_sound() -> None:
         ("moves: true", "move: true", 8, "objectives.move: unknown key; did you mean 'moves'?"),
         ("for: 30s", "for: 30s\n    probability: 2", 7, "faults[0].probability: it is 2; it is more than 0 and at most 1"),
         ("for: 30s", "for: 2h", 6, "is over within 3600 s"),
+        ("kind: outage", "kind: partition", 4, "faults[0].parameters: a partition has another side: name it as 'other'"),
+        ("objectives:", "runs: [{assets: [landings], of: jurisdiction}]\nobjectives:", 7, "no asset 'landings'"),
+        ("objectives:", "runs: [{assets: [landing], of: acting}]\nobjectives:", 7, "no asset 'landing' of 'acting'"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: int, told: str) -> None:

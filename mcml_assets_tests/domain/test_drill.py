@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcml_assets.domain.drill import Asked, Measured, Requests, Timeline, Verdict, by_second, judge, verdict
+from mcml_assets.domain.drill import Asked, Ended, Measured, Requests, Timeline, Verdict, by_second, judge, verdict
 from mcml_assets.domain.scenario import Objectives
 
 RTO, RPO = 300.0, 3600.0
@@ -16,7 +16,7 @@ ANSWERED = tuple(Asked(number / 10, 0.02, 200, "gcp/europe-west2", 2) for number
 WELL = Measured(
     acting_before="aws/eu-west-2",
     acting_after="gcp/europe-west2",
-    timeline=Timeline(fault=100.0, decided=103.0, published=110.0, served=105.0, mended=160.0, returned=200.0),
+    timeline=Timeline(fault=100.0, detected=102.0, decided=103.0, published=110.0, served=105.0, mended=160.0, returned=200.0),
     requests=Requests.of(ANSWERED),
     loss_seconds=0.0,
 )
@@ -26,7 +26,7 @@ def test_a_drill_in_which_everything_held_is_met() -> None:
     """Moved, served in time, nothing left behind, nobody refused, and back again: that is met."""
     judged = judge(MOVES, WELL, RTO, RPO)
     assert [one.objective for one in judged if not one.met] == []
-    assert len(judged) == 6
+    assert len(judged) == 7
     assert verdict(judged) is Verdict.MET
 
 
@@ -43,6 +43,10 @@ def test_a_drill_in_which_everything_held_is_met() -> None:
         (replace(WELL, requests=Requests.of([*ANSWERED, Asked(9, 5.0, 0)])), "at most 0 requests fail"),
         (replace(WELL, requests=Requests.of([*ANSWERED, Asked(9, 1.5, 200)])), "no answer takes more than 1000 ms"),
         (replace(WELL, requests=Requests.of([])), "at most 0 requests fail"),
+        (replace(WELL, requests=Requests.of([*ANSWERED, Asked(9, 0.1, 200, wrong=True)])), "at most 0 answers are wrong"),
+        (replace(WELL, runs=(Ended("landing in UK", False, True, "ContractViolation"),)), "the run of landing in UK succeeds"),
+        (replace(WELL, runs=(Ended("landing in UK", True, False),)), "the run of landing in UK fails"),
+        (replace(WELL, runs=(Ended("landing in UK", False, None),)), "the run of landing in UK succeeds"),
     ],
 )
 def test_each_objective_can_be_missed_by_itself(measured: Measured, missed: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcml_assets.domain.errors import ConfigurationError
-from mcml_assets.domain.faults import AMOUNTS, APPLIES, MEANINGS, Fault, FaultKind, duration
+from mcml_assets.domain.faults import AMOUNTS, APPLIES, MEANINGS, SIDE, Fault, FaultKind, duration
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -23,13 +23,14 @@ def a_fault(kind: FaultKind = FaultKind.OUTAGE, **changes: Any) -> Fault:
 def faults(draw: st.DrawFn) -> Fault:
     kind = draw(st.sampled_from(FaultKind))
     amounts = {name: st.floats(amount.least, amount.most) for name, amount in AMOUNTS.get(kind, {}).items()}
+    sides = {SIDE: st.just("azure")} if kind is FaultKind.PARTITION else {}
     selectors = {"operation": st.sampled_from(APPLIES[kind]), "key": st.text(min_size=1)}
     return Fault(
         target=draw(st.sampled_from(["aws", "aws/eu-west-2", "gcp"])),
         kind=kind,
         begins=NOW,
         expires=NOW + timedelta(seconds=draw(st.integers(1, 86400))),
-        parameters=draw(st.fixed_dictionaries({}, optional={**amounts, **selectors})),
+        parameters=draw(st.fixed_dictionaries(sides, optional={**amounts, **selectors})),
         probability=draw(st.floats(0, 1, exclude_min=True)),
         seed=draw(st.integers(0, 2**32)),
         why=draw(st.text()),
@@ -68,6 +69,12 @@ def test_throttling_comes_in_bursts():
     assert all(len(burst) == 1 for burst in bursts)
     assert {True} in bursts
     assert {False} in bursts
+
+
+def test_a_partition_without_another_side_is_refused():
+    """Whom it parts the target from has to be said."""
+    with pytest.raises(ConfigurationError, match="another side: name it as parameter 'other'"):
+        a_fault(FaultKind.PARTITION)
 
 
 def test_a_fault_ends_by_itself():

@@ -1,6 +1,7 @@
 """Which cloud or location a scenario's words name, and when a jurisdiction is steady enough to break something in it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -10,7 +11,7 @@ from mcml_assets.configuration.workload import load_workload
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.failover import Health, LocationFacts, Serving, Situation
-from mcml_assets.domain.scenario import struck
+from mcml_assets.domain.scenario import Window, struck
 from mcml_assets.domain.steadiness import unsteady
 from mcml_assets.domain.workload import Role
 
@@ -29,6 +30,7 @@ PRIMARY, STANDBY = UK.locations[0].key, UK.locations[1].key
         ("standby", PRIMARY, STANDBY),
         ("standby", STANDBY, PRIMARY),
         ("standby_cloud", PRIMARY, "gcp"),
+        ("last", PRIMARY, "azure/uksouth"),
         ("azure/uksouth", PRIMARY, "azure/uksouth"),
         ("azure", PRIMARY, "azure"),
         ("platform", PRIMARY, "platform"),
@@ -43,6 +45,16 @@ def test_an_unknown_target_is_told_with_the_nearest() -> None:
     """Nothing is broken for a slip of the pen."""
     with pytest.raises(ConfigurationError, match="did you mean 'aws/eu-west-2'"):
         struck("aws/eu-west2", PRIMARY, UK, TOPOLOGY)
+
+
+def test_a_drill_begins_within_its_window_only() -> None:
+    """Office hours are those of UTC, on the days that are named, whatever zone the caller's clock has."""
+    window = Window(frozenset({0, 1}), 9 * 60, 16 * 60)
+    monday = datetime(2026, 9, 21, tzinfo=UTC)
+    assert window.open_at(monday.replace(hour=9))
+    assert window.open_at(datetime(2026, 9, 21, 17, 59, tzinfo=timezone(timedelta(hours=2))))
+    assert not window.open_at(monday.replace(hour=16))
+    assert not window.open_at(monday.replace(hour=12) + timedelta(days=2))
 
 
 def steady() -> Situation:

@@ -1,6 +1,5 @@
 """When a drill does not begin: never on a platform that is not in order, and never two at once."""
 
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from mcml_assets.configuration.scenario_files import scenario_named
 from mcml_assets.domain.drill import Verdict
 from mcml_assets.domain.drill_result import DrillResult
 from mcml_assets.domain.workload import Workload
+from mcml_assets.drills.footprint import reserved
 from mcml_assets.drills.run import rehearse
 from mcml_assets_tests.failover.stage import Stage, example_workloads
 
@@ -50,10 +50,11 @@ def test_a_platform_that_nobody_watches_is_not_steady(tmp_path: Path) -> None:
 
 
 def test_two_drills_at_once_are_refused(stage: Stage) -> None:
-    """Each would measure the other's fault as its own."""
-    stage.settings.drills_folder.mkdir(parents=True)
-    with (stage.settings.drills_folder / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Each would measure the other's fault as its own; what lies apart, in another jurisdiction, is no hindrance."""
+    with reserved(["azure/uksouth", "azure/westeurope"], stage.settings) as taken:
+        assert taken is None
         result = drill(stage)
     assert result.verdict is Verdict.REFUSED
-    assert result.reasons == ("another drill runs: each would measure the other too",)
+    assert result.reasons == ("another drill runs in azure/uksouth: each would measure the other too",)
+    with reserved(["azure/westeurope"], stage.settings):
+        assert not any("another drill" in reason for reason in drill(stage).reasons)

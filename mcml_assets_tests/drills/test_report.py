@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.domain.drill import Asked, Measured, Requests, Timeline, Verdict, by_second, judge
+from mcml_assets.domain.drill import Asked, Ended, Measured, Requests, Stage, Timeline, Verdict, by_second, judge
 from mcml_assets.domain.drill_result import DrillResult, Told
 from mcml_assets.domain.scenario import Objectives
 from mcml_assets.drills.report import TEMPLATE, html, markdown, timeline_picture
@@ -22,10 +22,13 @@ ASKED = [Asked(FAULT + number / 4, 0.02, 503 if number == 8 else 200, "gcp/europ
 MEASURED = Measured(
     "aws/eu-west-2",
     "gcp/europe-west2",
-    Timeline(FAULT, FAULT + 3, FAULT + 5, FAULT + 11, FAULT + 3.5, FAULT + 30, None),
+    Timeline(FAULT, FAULT + 2, FAULT + 3, FAULT + 5, FAULT + 11, FAULT + 3.5, FAULT + 30, None),
     Requests.of([one for one in ASKED if one.due >= FAULT]),
     0.0,
     by_second(ASKED, FAULT),
+    4.0,
+    (Ended("raw_data in gcp/europe-west2", True, True, "LocationUnavailable"),),
+    (Stage("landing", "UK", FAULT + 11, None), Stage("endpoint", "gcp/europe-west2", None, FAULT + 3.5)),
 )
 RESULT = DrillResult(
     id="20260921T120000-ab12",

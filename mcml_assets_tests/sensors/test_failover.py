@@ -72,6 +72,14 @@ def test_a_runs_own_word_moves_work(tower: Tower):
     assert "a run failed because" in tower.told(SHOP, "UK")[0]
 
 
+def test_a_run_of_the_far_side_moves_nothing_while_the_acting_location_answers(tower: Tower):
+    """A standby that does not reach the acting location may only be parted from it: somebody between them is asked."""
+    tower.fail(SHOP, "raw_data", B, "LocationUnavailable", A)
+    assert tower.tick() == []
+    assert tower.acting(SHOP, "UK") == (A, 1)
+    assert "the acting location answers" in tower.told(SHOP, "UK")[0]
+
+
 def test_a_killed_run_moves_nothing_while_its_location_answers(tower: Tower):
     """A run that left no error is no outage by itself; the event says that the location was asked."""
     tower.fail(SHOP, "landing", "UK")

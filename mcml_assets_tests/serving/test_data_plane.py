@@ -287,6 +287,35 @@ def test_a_planned_outage_is_seen_at_the_edge_within_a_second(shop: Shop, platfo
     assert status(platform, PRIMARY).pid == before
 
 
+def test_a_server_that_answers_wrongly_is_left_within_seconds(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """One whose scores are none of its model's is not ready: the edge turns to the standby, and returns when they are right."""
+    topology = Topology("local", {placed.key: placed.location for placed in shop.workload.locations})
+    now = datetime.now(UTC)
+    wrong = Fault(PRIMARY, FaultKind.WRONG_ANSWERS, now, now + timedelta(seconds=60))
+    with traffic(shop.settings) as seen:
+        until(lambda: seen.locations[-1:] == [PRIMARY], "the primary answers")
+        set_fault(wrong, topology, shop.settings)
+        until(lambda: set(seen.locations[-20:]) == {WARM}, "the standby answers")
+        clear_fault(wrong.id, shop.settings)
+        until(lambda: seen.locations[-1] == PRIMARY, "the primary answers again")
+    assert seen.lost == []
+    until(lambda: status(platform, PRIMARY).state is EndpointState.READY, "ready again")
+
+
+def test_a_feature_store_that_does_not_answer_costs_no_request(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """The primary says 503, and the edge asks the standby within the same request."""
+    topology = Topology("local", {placed.key: placed.location for placed in shop.workload.locations})
+    now = datetime.now(UTC)
+    down = Fault(PRIMARY, FaultKind.FEATURE_STORE_DOWN, now, now + timedelta(seconds=60))
+    with traffic(shop.settings) as seen:
+        until(lambda: seen.locations[-1:] == [PRIMARY], "the primary answers")
+        set_fault(down, topology, shop.settings)
+        until(lambda: WARM in seen.locations, "the standby answers")
+        clear_fault(down.id, shop.settings)
+        until(lambda: seen.locations[-1] == PRIMARY, "the primary answers again")
+    assert seen.lost == []
+
+
 def test_a_killed_controller_is_replaced_without_a_restart(shop: Shop, platform: LocalEndpointPlatform) -> None:
     """kill -9 of the data plane's process: servers and edge go on, and the next one takes them over as they are."""
     before = {key: status(platform, key).pid for key in (PRIMARY, WARM)}

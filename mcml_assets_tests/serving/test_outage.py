@@ -8,10 +8,10 @@ import pytest
 
 from mcml_assets.clouds.fault_plan import clear_all_faults, set_fault
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.domain.faults import Fault, FaultKind
+from mcml_assets.domain.faults import FROM_ANYWHERE, PREDICT, Fault, FaultKind
 from mcml_assets.domain.topology import Location, Topology
 from mcml_assets.serving.folder import DataPlaneFolder
-from mcml_assets.serving.outage import planned_outage
+from mcml_assets.serving.outage import planned, planned_outage
 
 HERE = "aws/eu-west-2"
 TOPOLOGY = Topology("local", {HERE: Location("aws", "eu-west-2", "UK", "bucket", Decimal(0), "USD", {})})
@@ -40,12 +40,23 @@ def test_an_outage_darkens_its_locations_until_it_is_cleared(settings: Settings)
 
 def test_other_faults_do_not_darken_endpoints(settings: Settings):
     """Faults of the bucket leave endpoints alone, and so does an outage that is narrowed to requests of the bucket."""
-    for kind in (kind for kind in FaultKind if kind is not FaultKind.OUTAGE):
+    for kind in (kind for kind in FROM_ANYWHERE if kind is not FaultKind.OUTAGE):
         plan(settings, kind)
     plan(settings, FaultKind.OUTAGE, operation="put")
     assert not planned_outage(settings.faults_file, HERE)()
     plan(settings, FaultKind.OUTAGE, operation="predict")
     assert planned_outage(settings.faults_file, HERE)()
+
+
+def test_a_fault_of_a_server_strikes_that_kind_alone(settings: Settings):
+    """A server that is to answer wrongly is not dark, and one elsewhere answers as ever."""
+    wrong, elsewhere = (
+        planned(settings.faults_file, location, FaultKind.WRONG_ANSWERS, PREDICT) for location in (HERE, "gcp/europe-west2")
+    )
+    plan(settings, FaultKind.WRONG_ANSWERS)
+    assert wrong()
+    assert not elsewhere()
+    assert not planned_outage(settings.faults_file, HERE)()
 
 
 def test_a_damaged_plan_darkens_nothing(settings: Settings, caplog: pytest.LogCaptureFixture):

@@ -3,10 +3,23 @@
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from mcml_assets.clouds.fault_plan import set_fault
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.training.tracking_database import database_file, ensure_database, open_client, tracking_uri
+from mcml_assets.configuration.topology import load_topology
+from mcml_assets.domain.errors import TransientError
+from mcml_assets.domain.faults import Fault, FaultKind
+from mcml_assets.training.tracking_database import (
+    database_file,
+    ensure_database,
+    open_client,
+    reach_registry,
+    tracking_uri,
+)
 
 START = """
 import os, sys
@@ -14,6 +27,17 @@ from mcml_assets.training.tracking_database import ensure_database, open_client
 ensure_database(sys.argv[1])
 open_client(sys.argv[1]).create_experiment(str(os.getpid()))
 """
+
+
+def test_a_registry_that_is_down_is_no_unavailable_location(tmp_path: Path) -> None:
+    """A run says so after its retries; that MLflow is away moves no work, and elsewhere it is reached as ever."""
+    settings, now = Settings(home=tmp_path), datetime.now(UTC)
+    set_fault(
+        Fault("aws", FaultKind.REGISTRY_DOWN, now, now + timedelta(minutes=1)), load_topology(settings.topology_file), settings
+    )
+    with pytest.raises(TransientError, match="MLflow does not answer"):
+        reach_registry("aws/eu-west-2", settings)
+    assert reach_registry("gcp/europe-west2", settings) == tracking_uri("gcp", settings)
 
 
 def test_several_processes_may_start_at_once(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ from mcml_assets.declaration import GRAIN_TAG
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Workload
 from mcml_assets.jobs import collection, integrity_scrub, replication_lag
+from mcml_assets.rehearsals import build_rehearsals
 from mcml_assets.resources.alerts import Alerts
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
@@ -67,6 +68,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             jobs=[integrity_scrub, collection, replication_lag],
             schedules=[daily_scrub, daily_collection, lag_watch],
         ),
+        build_rehearsals(settings),
     )
 
 

@@ -3,6 +3,7 @@
 Commands read arguments, call down and print. What a drill does is `drills/`'s business.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from mcml_assets.commands.terminal import Json, err, fail, out, print_json, read
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.drill import Verdict
 from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.scenario import Load
 from mcml_assets.domain.workload import workload_named
 
 drill_app = typer.Typer(
@@ -75,6 +77,9 @@ def run(
     jurisdiction: Annotated[
         str | None, typer.Option("--jurisdiction", "-j", help="Where; the first placement's if absent.")
     ] = None,
+    requests_per_second: Annotated[
+        float | None, typer.Option(help="The load; the scenario's own if absent.", min=0.1, max=500)
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Rehearse one scenario: `mcml drill run region_outage`. Everything is mended at the end, also by Ctrl-C.
@@ -94,6 +99,8 @@ def run(
         chosen = workload_named(workload, workloads) if workload else workloads[0]
         where = chosen.placement(jurisdiction or chosen.jurisdictions[0]).jurisdiction
         rehearsed = scenario_named(scenario)
+        if requests_per_second is not None:
+            rehearsed = replace(rehearsed, load=Load(requests_per_second))
         err.print(f"[bold]{escape(rehearsed.title)}[/bold]: {chosen.name} in {where}", highlight=False)
         with opened(settings.dagster_home) as instance:
             result = rehearse(rehearsed, chosen, where, settings, instance, _step)
@@ -111,11 +118,19 @@ def run(
 
 
 @drill_app.command()
-def results(json_: Json = False) -> None:
+def results(
+    json_: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="A page about the newest drill of each scenario.")] = False,
+) -> None:
     """The drills that were run on this machine, oldest first. JSON: a list of what `mcml drill run --json` prints."""
     from mcml_assets.drills.results import kept_results  # noqa: PLC0415 - Dagster
 
     documents = kept_results(Settings())
+    if markdown:
+        from mcml_assets.drills.page import page  # noqa: PLC0415 - only for the page
+
+        typer.echo(page(documents), nl=False)
+        return
     if json_:
         print_json(documents)
         return

@@ -113,7 +113,7 @@ class ScenarioModel(BaseModel):
     runs: list[DueModel] = Field([], description="Runs that are asked for meanwhile; with them faults end when these have.")
     cleanup: list[DueModel] = Field([], description="Runs that set right what failed runs left behind.")
     window: WindowModel | None = Field(None, description="When the drill may begin; any time if absent.")
-    load: LoadModel = Field(LoadModel(requests_per_second=20), description="Requests while the drill runs.")
+    load: LoadModel = Field(LoadModel(requests_per_second=10), description="Requests while the drill runs.")
     abort: AbortModel = Field(AbortModel(failed_share=0.05, after="10m"), description="When it is given up.")
     objectives: ObjectivesModel = Field(description="What must hold.")
     settles: str = Field("3m", description="How long after the last fault is awaited that all is well again.", pattern=DURATION)

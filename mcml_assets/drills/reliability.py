@@ -1,7 +1,7 @@
 """How reliably a jurisdiction answered of late, by its synthetic transactions: whether it can afford a rehearsal.
 
-What happened in rehearsals themselves does not count. Asking is the sensor's business, and a production's own error budget
-its declaration's.
+What happened in rehearsals themselves does not count. Asking is the sensor's business, what a budget is
+`domain/error_budget.py`'s.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,11 +11,10 @@ from typing import Any
 import dagster as dg
 
 from mcml_assets.declaration import asset_key
+from mcml_assets.domain.error_budget import LEAST_BAD, Counted, Objective, burn_rate
 from mcml_assets.domain.workload import Workload
 
 PERIOD = timedelta(hours=24)
-MAY_FAIL = 0.01
-"""Share of the transactions: with one a minute, fourteen a day."""
 AFTERWARDS_SECONDS = 90.0
 """A transaction that failed in a rehearsal may be told a minute after its end."""
 EVENTS = 500
@@ -40,6 +39,10 @@ def spent(
             continue
         asked += int(str(observation.metadata["synthetic_asked"].value))
         failed += int(str(observation.metadata["synthetic_failed"].value))
-    if asked and failed > 1 and failed > MAY_FAIL * asked:
-        return f"{failed} of {asked} synthetic transactions failed within a day, {MAY_FAIL:.0%} may: the error budget is spent"
+    rate = burn_rate(Counted(asked, failed), Objective.AVAILABILITY, workload.serving.objectives)
+    if failed >= LEAST_BAD and rate > 1:
+        return (
+            f"{failed} of {asked} synthetic transactions failed within a day: the error budget of "
+            f"{workload.serving.objectives.allowed(Objective.AVAILABILITY):.3%} is spent at {rate:.1f} times its rate"
+        )
     return None

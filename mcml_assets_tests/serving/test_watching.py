@@ -15,7 +15,9 @@ from mcml_assets.serving.data_plane import edge_url, ensure_data_plane
 from mcml_assets.serving.edge.traffic_counts import LocationTraffic, traffic_between, traffic_counts
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets_tests.serving.collector import Collected, Span, collector
+from mcml_assets_tests.serving.prometheus import metrics_in, prometheus
 from mcml_assets_tests.serving.served_shop import PRIMARY, WARM, Shop, free_settings
+from mcml_assets_tests.serving.test_observability import panels, rules
 from mcml_assets_tests.serving.waiting import until
 from mcml_assets_tests.serving.watched_shop import answered_by, ask, frozen, watched_shop
 
@@ -188,3 +190,29 @@ def test_the_data_plane_tells_what_is_to_be_scraped_and_what_the_edge_obeys(shop
     assert metric(samples, "mcml_endpoint_model_version", location=WARM) == [1]
     assert scraped(targets(shop)["edge"])
     assert httpx.get(data_plane(shop, "/"), trust_env=False).status_code == 404
+
+
+def test_a_real_prometheus_finds_every_metric_of_rules_and_dashboard(shop: Shop, tmp_path: Path) -> None:
+    """With the shipped configuration all targets are up, all rules hold, and every metric and panel finds what it names."""
+    with prometheus(tmp_path, shop.settings.metrics_port) as here:
+        ask(shop, 20)
+        jobs = {"mcml-data-plane", "mcml-edge", "mcml-endpoint"}
+        until(lambda: {found["job"] for found in here.values("up == 1")} == jobs, "all targets are scraped")
+        assert here.values("up == 0") == []
+        named = {name for expression in expressions() for name in metrics_in(expression)}
+
+        def missing() -> set[str]:
+            return named - set(here.ask("/label/__name__/values"))
+
+        until(lambda: ask(shop, 2) != [] and not missing(), f"all metrics; at first without {missing()}")
+        groups = here.ask("/rules")["groups"]
+        assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
+        for expression in expressions():
+            here.values(expression)
+
+
+def expressions() -> list[str]:
+    """Every expression of the rules and the dashboard, as Prometheus is asked it."""
+    recorded = [rule["expr"] for rule in rules()]
+    drawn = [target["expr"].replace("$route", ".*") for panel in panels() for target in panel["targets"]]
+    return recorded + drawn

@@ -26,7 +26,7 @@ QUESTION = {"inputs": [{"name": "customer_id", "datatype": "INT64", "shape": [1]
 def watched_shop(home: Path, **settings: object) -> Iterator[Shop]:
     """Version 1 in the primary and a warm standby, which answer through the edge; ended at the end."""
     built = build_shop(home, versions=1)
-    shop = replace(built, settings=built.settings.model_copy(update=settings))
+    shop = replace(built, settings=built.settings.model_copy(update={"prediction_log_seconds": 1.0, **settings}))
     platform = LocalEndpointPlatform(shop.settings)
     try:
         ensure_data_plane(shop.settings)

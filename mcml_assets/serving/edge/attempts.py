@@ -1,4 +1,4 @@
-"""What Envoy counts of each location: how often it was asked to predict, with which status, and how long it took. Pure.
+"""What Envoy counts of predictions: each answer that a caller got, and each attempt of a location to give it. Pure.
 
 Envoy itself knows times per route only. A prediction may be asked of several locations, so what counts for a location is
 the attempt, not the answer that a caller got: a failure that a retry covered is still that location's failure. Reading
@@ -10,6 +10,7 @@ Synthetic transactions are no predictions and are not counted: they come by anot
 from mcml_assets.serving.edge.watched import EXTENSIONS, Json
 
 PREFIX, HISTOGRAM = "edge_attempt", "milliseconds"
+ANSWERS = "edge_answer"
 METADATA = "mcml"
 # Envoy's own, and more where the objectives of predictions lie; milliseconds.
 BUCKETS = (1, 2, 5, 10, 15, 20, 25, 30, 40, 50, 60, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000, 5000, 10000)
@@ -22,26 +23,42 @@ TAGS = {
     "flags": "%RESPONSE_FLAGS%",
 }
 
+# The route is `-` where there is none.
+ANSWER_TAGS = {name: TAGS[name] for name in ("route", "status")}
+
 
 def attempt_log() -> Json:
     """The router's log of attempts, as a histogram. None of its tags is anything a caller sent."""
-    stat = {"name": HISTOGRAM, "tags": [{"name": name, "value_format": value} for name, value in TAGS.items()]}
+    return _histogram(PREFIX, TAGS)
+
+
+def answer_log() -> Json:
+    """The listener's log of answers, as a histogram: what a caller waited for, with all retries and hedges in it."""
+    return _histogram(ANSWERS, ANSWER_TAGS)
+
+
+def _histogram(prefix: str, tags: dict[str, str]) -> Json:
+    stat = {"name": HISTOGRAM, "tags": [{"name": name, "value_format": value} for name, value in tags.items()]}
     predictions = {"name": ":path", "string_match": {"safe_regex": {"regex": r"[^?]*/infer(\?.*)?"}}}
     return {
         "name": "envoy.access_loggers.stats",
         "filter": {"header_filter": {"header": predictions}},
         "typed_config": {
             "@type": f"{EXTENSIONS}.access_loggers.stats.v3.Config",
-            "stats_scope": {"prefix": PREFIX},
+            "stats_scope": {"prefix": prefix},
             "histograms": [{"stat": stat, "unit": "Milliseconds", "value_format": "%DURATION%"}],
         },
     }
 
 
 def stats_config() -> Json:
-    """The buckets of that histogram; all others keep Envoy's."""
-    match = {"prefix": f"{PREFIX}.{HISTOGRAM}"}
-    return {"histogram_bucket_settings": [{"match": match, "buckets": [float(bound) for bound in BUCKETS]}]}
+    """The buckets of these histograms; all others keep Envoy's."""
+    buckets = [float(bound) for bound in BUCKETS]
+    return {
+        "histogram_bucket_settings": [
+            {"match": {"prefix": f"{prefix}.{HISTOGRAM}"}, "buckets": buckets} for prefix in (PREFIX, ANSWERS)
+        ]
+    }
 
 
 def endpoint_metadata(location: str, port: int) -> Json:

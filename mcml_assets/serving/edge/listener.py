@@ -8,7 +8,7 @@ from pathlib import Path
 from mcml_assets.serving.collector import Collector
 from mcml_assets.serving.edge.access import access_filters, unnaming_filter
 from mcml_assets.serving.edge.access_log import refusal_log, request_log
-from mcml_assets.serving.edge.attempts import attempt_log, stats_config
+from mcml_assets.serving.edge.attempts import answer_log, attempt_log, stats_config
 from mcml_assets.serving.edge.entrance import Entrance
 from mcml_assets.serving.edge.render import CLUSTERS_FILE, ROUTES_FILE
 from mcml_assets.serving.edge.replies import MAX_REQUEST_BYTES, local_replies
@@ -124,6 +124,6 @@ def _connection_manager(folder: Path, entrance: Entrance, collector: Collector |
             },
         ],
         "local_reply_config": local_replies(),
-        "access_log": [refusal_log(), request_log(traced=collector is not None)],
+        "access_log": [refusal_log(), request_log(traced=collector is not None), answer_log()],
         **({"tracing": tracing(collector)} if collector is not None else {}),
     }

@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors outage-pictures bench-register bench-replication simulate study-drift test-k8s lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors outage-pictures bench-register bench-replication simulate study-drift test-k8s test-terraform lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -84,6 +84,10 @@ test-k8s: install ## Run the clusters' tests on a real kube-apiserver, built fro
 	@deploy/kubernetes/build-api-server.sh
 	MCML_KUBERNETES=$(CURDIR)/build/kubernetes $(BIN)/python -m pytest -m live mcml_assets_tests/serving/platforms/test_conformance.py -k kserve
 	MCML_KUBERNETES=$(CURDIR)/build/kubernetes $(BIN)/python -m pytest -m live mcml_assets_tests/deploy/test_real_cluster.py
+
+# Terraform and its providers are no packages: whoever has them says where, MIRROR being a folder as `terraform providers mirror` makes it.
+test-terraform: install ## Validate, test and apply AWS's infrastructure to an emulated account; needs terraform and MIRROR=<folder>
+	MCML_TERRAFORM=$(MIRROR) $(BIN)/python -m pytest -m live mcml_assets_tests/deploy/test_terraform_applied.py
 
 study-drift: install ## Replay a real year for deploy/docs/drift.md; takes minutes
 	$(BIN)/python -m mcml_assets_tests.studies.drift_page

@@ -31,6 +31,7 @@ from mcml_assets.commands.runbook import runbook
 from mcml_assets.commands.scorecard import scorecard
 from mcml_assets.commands.snapshot import snapshot_app
 from mcml_assets.commands.terminal import Exit, Json, fail, out, print_json, read_platform
+from mcml_assets.commands.topology import topology_app
 from mcml_assets.commands.traffic import traffic_app
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, McmlError
@@ -54,6 +55,7 @@ app.add_typer(fault_app, name="fault")
 app.add_typer(hold_app, name="hold")
 app.add_typer(register_app, name="register")
 app.add_typer(snapshot_app, name="snapshot")
+app.add_typer(topology_app, name="topology")
 app.add_typer(traffic_app, name="traffic")
 for command in (dev, start, stop, daemon, doctor, failover, failback, evacuate, whatif, rebuild):
     app.command()(command)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import httpx
@@ -25,6 +26,7 @@ from mcml_assets.clouds.registry import inspector, open_store
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.doctor_checks import Check, State
 from mcml_assets.doctor_endpoints import endpoint_checks
+from mcml_assets.doctor_infrastructure import infrastructure_check
 from mcml_assets.domain.errors import (
     ConfigurationError,
     McmlError,
@@ -62,14 +64,16 @@ class Examination:
     checks: tuple[Check, ...]
 
 
-def examine_all(locations: Sequence[Location], settings: Settings) -> list[Examination]:
+def examine_all(locations: Sequence[Location], settings: Settings, outputs: Path | None = None) -> list[Examination]:
     """Examine all locations at the same time; results in their order. Raises nothing about a location."""
     with ThreadPoolExecutor(CONCURRENT, thread_name_prefix="doctor") as pool:
-        return list(pool.map(lambda location: examine(location, settings), locations))
+        return list(pool.map(lambda location: examine(location, settings, outputs), locations))
 
 
-def examine(location: Location, settings: Settings) -> Examination:
-    """Examine one location, and leave nothing behind. Raises nothing about the location."""
+def examine(location: Location, settings: Settings, outputs: Path | None = None) -> Examination:
+    """Examine one location, and leave nothing behind; `outputs` is the folder of what Terraform says it made. Raises nothing
+    about the location.
+    """
     checks: list[Check] = []
     verdict = Verdict.OK
     try:
@@ -83,6 +87,8 @@ def examine(location: Location, settings: Settings) -> Examination:
         verdict = Verdict.UNREACHABLE
         checks.append(Check("reach", State.ERROR, str(error), _reach_remedy(location)))
     checks.extend(endpoint_checks(location))
+    if outputs is not None:
+        checks.append(infrastructure_check(location, outputs))
     if verdict is Verdict.OK and any(check.state in (State.ERROR, State.UNKNOWN) for check in checks):
         verdict = Verdict.PROBLEMS
     return Examination(location.key, location.jurisdiction, location.store.kind, location.bucket, verdict, tuple(checks))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,6 +37,12 @@ def doctor(
     location: Annotated[
         list[str] | None, typer.Option("--location", "-l", help="Only this location (aws/eu-west-2); repeatable.")
     ] = None,
+    outputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--outputs", help="Folder with <cloud>.<region>.outputs.json of `terraform output -json`, to compare with."
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Test every location with the platform's own credentials, say what is wrong and how to mend it; leaves nothing behind.
@@ -48,8 +55,8 @@ def doctor(
     detail, remedy}]}]}. Verdicts: ok, problems, unreachable, misconfigured. States: ok, warning, error, unknown,
     not_applicable. Checks: clock, reach, write, read, conditional_create, conditional_update, encryption, versioning,
     public_access, delete, copies_from where the topology has it, platform and platform_rights where endpoints run
-    elsewhere, and cleanup where something stayed; what could not be asked any more is absent. Faults are those that were
-    set on purpose for these locations, in words.
+    elsewhere, infrastructure with --outputs, and cleanup where something stayed; what could not be asked any more is
+    absent. Faults are those that were set on purpose for these locations, in words.
     """
     from mcml_assets.clouds.registry import provision  # noqa: PLC0415 - opens object stores
     from mcml_assets.configuration.topology import load_topology  # noqa: PLC0415 - pydantic models, not needed for help
@@ -63,7 +70,7 @@ def doctor(
         provision(topology, settings)
     except McmlError as error:
         fail(error)
-    examinations = examine_all(locations, settings)
+    examinations = examine_all(locations, settings, outputs)
     verdict = worst(examinations)
     faults = planned_faults(locations, settings)
     if json_:

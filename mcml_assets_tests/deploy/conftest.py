@@ -1,5 +1,8 @@
-"""What needs a real API server is collected only where `make test-k8s` names one; nothing of it is skipped in silence."""
+"""What needs a real API server, or Terraform with AWS's provider, is collected only where a target of the Makefile names it;
+nothing of it is skipped in silence.
+"""
 
 import os
 
-collect_ignore = [] if os.environ.get("MCML_KUBERNETES") else ["test_real_cluster.py"]
+WANTED = {"test_real_cluster.py": "MCML_KUBERNETES", "test_terraform_applied.py": "MCML_TERRAFORM"}
+collect_ignore = [file for file, variable in WANTED.items() if not os.environ.get(variable)]

@@ -51,7 +51,7 @@ OTHERS = (
     ("Route 53 failover records", "30 s to notice (10 s x 3), then the record's TTL",
      "https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html"),
     ("Temporal Cloud, multi-cloud replication", "recovery time objective of 20 minutes",
-     "https://docs.temporal.io/cloud/high-availability"),
+     "https://docs.temporal.io/cloud/rpo-rto"),
     ("AWS Region switch", "plans are evaluated every 30 minutes",
      "https://docs.aws.amazon.com/r53recovery/latest/dg/region-switch.html"),
 )  # fmt: skip

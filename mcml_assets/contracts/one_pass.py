@@ -53,6 +53,9 @@ def answer(
         match rule:
             case RowRule() if column in repeating and column is not None:
                 by_value.setdefault(column, []).append(rule)
+            case RowRule() if column is not None and rule.broken == f"{quoted(column)} IS NULL":
+                # Values are counted without a look at each.
+                wanted[rule.key] = f"count(*) - count({quoted(column)})"
             case RowRule():
                 wanted[rule.key] = f"count(CASE WHEN {rule.broken} THEN 1 END)"
             case ReferenceRule() if rule.other_table in others:
@@ -76,7 +79,7 @@ def answer(
         total,
         broken | {rule.key: figure[rule.key][0].as_py() for rule in _of(rules, (RowRule, ReferenceRule), figure)},
         {rule.key: figure[rule.key][0].as_py() for rule in _of(rules, FreshRule, figure)},
-        {rule.key: _repeats(figure[rule.key]) for rule in _of(rules, DistinctRule, figure)},
+        {rule.key: repeats(figure[rule.key].values.to_numpy()) for rule in _of(rules, DistinctRule, figure)},
     )
 
 
@@ -104,7 +107,7 @@ def _of_values(
     return dict(zip([rule.key for rule in rules], figures, strict=True))
 
 
-def _repeats(collected: pa.Array) -> bool:
-    """Whether two of the collected hashes are equal."""
-    hashes = np.sort(collected.values.to_numpy())
-    return bool((hashes[1:] == hashes[:-1]).any())
+def repeats(values: np.ndarray) -> bool:
+    """Whether two of these numbers are equal."""
+    ordered = np.sort(values)
+    return bool((ordered[1:] == ordered[:-1]).any())

@@ -180,3 +180,34 @@ def test_text_of_few_values_is_recognised_by_its_size(tmp_path: Path) -> None:
         ("kind", "not null"): (5, ("stored.parquet row 0",)),
         ("kind", "known"): (rows // 40, ("stored.parquet row 39",)),
     }
+
+
+@pytest.mark.parametrize(
+    ("parts", "failures"),
+    [
+        (([1, 2], [3, None]), 0),  # nothing twice
+        (([1, 2], [3, 2]), 2),  # the same number in two files
+        (([1, None], [None, 2]), 2),  # as in pandas, a missing value equals another one
+        (([], []), 0),
+    ],
+)
+def test_whole_numbers_that_must_differ_are_compared_across_files(
+    parts: tuple[list[int | None], ...], failures: int, tmp_path: Path
+) -> None:
+    """A key may come twice in one file, in two, or be missing twice: each row of it is counted."""
+    files = [tmp_path / f"part-{number}.parquet" for number, _ in enumerate(parts)]
+    for file, part in zip(files, parts, strict=True):
+        pd.DataFrame({"id": pd.Series(part, dtype="Int64")}).to_parquet(file, index=False)
+    table = Table.of("rows", files)
+    schema = pa.DataFrameSchema({"id": pa.Column("Int64", unique=True, nullable=True)})
+    with database() as connection:
+        asked = ask(
+            connection,
+            table,
+            read_rules("rows", schema, table.fields).rules,
+            {"rows": table},
+            key=(),
+            unshown=(),
+            watermark=None,
+        )
+    assert {result.rule: result.failures for result in asked} == {"unique": failures}

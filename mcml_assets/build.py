@@ -45,6 +45,7 @@ from mcml_assets.rehearsals import build_rehearsals
 from mcml_assets.resources.alerts import Alerts
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
+from mcml_assets.restore_rehearsal import restore_rehearsal, weekly_restore_rehearsal
 from mcml_assets.schedules import daily_collection, daily_scrub, lag_watch
 from mcml_assets.sensors.alerting import alerting
 from mcml_assets.sensors.endpoint_health import endpoint_health
@@ -65,8 +66,8 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
         dg.Definitions(sensors=[*_automation_sensors(), alerting, endpoint_health, *build_failover_sensors(settings)]),
         dg.Definitions(sensors=[build_synthetic_transactions(_all_workloads(settings))]),
         dg.Definitions(
-            jobs=[integrity_scrub, collection, replication_lag],
-            schedules=[daily_scrub, daily_collection, lag_watch],
+            jobs=[integrity_scrub, collection, replication_lag, restore_rehearsal],
+            schedules=[daily_scrub, daily_collection, lag_watch, weekly_restore_rehearsal],
         ),
         build_rehearsals(settings),
     )

@@ -12,6 +12,7 @@ from mcml_assets import jobs
 from mcml_assets.asset_checks import replication_lag as lag_check
 from mcml_assets.domain.workload import Workload
 from mcml_assets.resources.stores import CloudStores
+from mcml_assets.restore_rehearsal import rehearse_restore
 from mcml_assets.schedules import daily_collection, daily_scrub
 from mcml_assets_tests.assets.conftest import Bench, bench, checks_of
 
@@ -145,3 +146,20 @@ def test_lags_are_measured_also_where_nothing_arrives_any_more(shop: Bench, monk
     assert result.success
     assert shop.recorded("raw_data", "replication_lag") == {PRIMARY: True, WARM: False}
     assert shop.recorded("model", "replication_lag") == {}
+
+
+def test_a_rehearsed_restore_reads_all_and_moves_nothing(shop: Bench) -> None:
+    """A location that could go back says so with its bytes and seconds; one whose earlier snapshot decayed says what is wrong."""
+    assert shop.run("EU", "landing").success
+    assert shop.run(PRIMARY, "raw_data").success
+    current = shop.current(PRIMARY, "raw_data")
+    well = rehearse_restore(shop.workload, shop.stores, PRIMARY)
+    assert well is not None
+    assert (well.problem, well.snapshot == current) == (None, False)
+    assert well.bytes > 0
+    spoil(shop, WARM)
+    damaged = rehearse_restore(shop.workload, shop.stores, WARM)
+    assert damaged is not None
+    assert "CorruptSnapshot" in (damaged.problem or "")
+    assert shop.current(PRIMARY, "raw_data") == current
+    assert rehearse_restore(shop.workload, shop.stores, "aws/eu-central-1") is None

@@ -47,6 +47,7 @@ def metadata(result: DrillResult, report: Path) -> dict[str, Any]:
     measured = result.measured
     if measured is not None:
         found |= {
+            "location": measured.acting_before,
             "requests": measured.requests.sent,
             "failed_requests": measured.requests.failed,
             "slowest_milliseconds": measured.requests.slowest,

@@ -3,7 +3,7 @@
 What evidence is worth is `domain/scorecard.py`'s business. Nothing is counted here that is not an event of the instance.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -14,38 +14,66 @@ from mcml_assets.domain.drill import Verdict
 from mcml_assets.domain.scenario import Scenario
 from mcml_assets.domain.scorecard import Component, Evidence, Scorecard, newest
 from mcml_assets.domain.workload import Workload
+from mcml_assets.scorecard.observed import error_budgets, restores
 
-CHECKED = {
+CHECKED: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "replication_lag": (("replication_lag", ("raw_data", "feature_snapshot", "model")),),
     "parity": (("parity", ("raw_data", "feature_snapshot", "model", "endpoint")),),
     "integrity": (("integrity", ("raw_data", "feature_snapshot", "model")),),
+    "readiness": (("readiness", ("endpoint",)),),
+    "canary_training": (("agreement", ("canary_training",)),),
     "compliance": (("contract", ("raw_data", "feature_snapshot")), ("evidence", ("endpoint",))),
 }
 """The components that checks answer: the check, and the assets it is about, in every location."""
+OF_STANDBYS = ("readiness", "canary_training")
+"""Those of them that ask about standbys only."""
 QUESTIONS = {
-    "replication_lag": "Is every location's copy within the RPO?",
-    "parity": "Do all locations agree?",
-    "integrity": "Are the stored bytes what they should be?",
-    "compliance": "Did the contract hold, and did every check run about what is served?",
-    "failover": "Did the work move as it should, when a drill took the acting location away?",
+    "failover": "Does the work move as it should, when a drill takes the acting location away?",
     "recovery_time": "Was it served again within the RTO?",
     "requests": "Was every request answered meanwhile?",
-    "coverage": "Was every scenario rehearsed in every jurisdiction?",
+    "coverage": "Was every scenario rehearsed in every location?",
+    "parity": "Do all locations agree?",
+    "integrity": "Are the stored bytes what they should be?",
+    "replication_lag": "Is every location's copy within the RPO?",
+    "error_budget": "Is the error budget of every jurisdiction kept?",
+    "restore": "Could every location go back to an earlier snapshot?",
+    "readiness": "Could every standby take over now?",
     "canary_training": "Did the standbys train a model that agrees?",
+    "compliance": "Did the contract hold, and did every check run about what is served?",
 }
+PROVED_BY = {
+    "failover": "drills whose scenario moves work: `mcml drill run region_outage`",
+    "recovery_time": "the same drills, which measure it",
+    "requests": "any drill, whose load counts what callers met",
+    "coverage": "one drill of each scenario in each location",
+    "parity": "the check `parity`, which runs with each publication",
+    "integrity": "the check `integrity`, daily by `integrity_scrub`",
+    "replication_lag": "the check `replication_lag`, every quarter of an hour",
+    "error_budget": "synthetic transactions through the edge, every minute",
+    "restore": "`restore_rehearsal`, weekly, or a restore",
+    "readiness": "the check `readiness`, every quarter of an hour",
+    "canary_training": "`canary_training`, by the workload's cron",
+    "compliance": "the checks `contract` and `evidence`, with each publication",
+}
+"""What gives each component its points."""
 WEIGHTS = {
-    "failover": 20.0,
-    "recovery_time": 20.0,
-    "requests": 15.0,
-    "coverage": 15.0,
-    "parity": 8.0,
-    "integrity": 8.0,
+    "failover": 18.0,
+    "recovery_time": 18.0,
+    "requests": 12.0,
+    "coverage": 12.0,
+    "parity": 7.0,
+    "integrity": 7.0,
     "replication_lag": 5.0,
-    "compliance": 5.0,
+    "error_budget": 5.0,
+    "restore": 5.0,
+    "readiness": 4.0,
     "canary_training": 4.0,
+    "compliance": 3.0,
 }
 """Points of each component, 100 in all. What a drill proves weighs most: a recovery time that was never measured is a guess."""
 RESULTS = 500
+MOVES = 10
+"""How many moves of a jurisdiction its success rate is of."""
 PER_PARTITION = 5
 
 
@@ -57,6 +85,7 @@ class Rehearsed:
     at: float
     scenario: str
     jurisdiction: str
+    location: str
     verdict: str
     recovery_seconds: float | None
     failed_requests: int | None
@@ -73,25 +102,25 @@ def gather(workload: Workload, instance: dg.DagsterInstance, now: float) -> Scor
     components = [
         *(_checked(workload, instance, name) for name in CHECKED),
         *_proved_by_drills(workload, scenarios, rehearsed),
-        Component(
-            "canary_training", QUESTIONS["canary_training"], WEIGHTS["canary_training"],
-            tuple(placed.key for placement in workload.placements for placed in placement.standbys), {},
-        ),
-    ]  # fmt: skip
+        _component("error_budget", workload.jurisdictions, list(error_budgets(workload, instance, now))),
+        _component("restore", tuple(placed.key for placed in workload.locations), list(restores(workload, instance))),
+    ]
     ordered = sorted(components, key=lambda component: list(WEIGHTS).index(component.name))
     return Scorecard(workload.name, now, tuple(ordered))
 
 
 def _checked(workload: Workload, instance: dg.DagsterInstance, name: str) -> Component:
     """One component from the latest result of each check in each location."""
-    locations = [placed.key for placed in workload.locations]
+    standbys = [placed.key for placement in workload.placements for placed in placement.standbys]
+    locations = standbys if name in OF_STANDBYS else [placed.key for placed in workload.locations]
     found: list[tuple[str, Evidence]] = []
     subjects: list[str] = []
     for check, nouns in CHECKED[name]:
         for noun in nouns:
             subjects += [f"{check} of {noun} in {location}" for location in locations]
             key = dg.AssetCheckKey(asset_key(workload, noun), check)
-            history = instance.event_log_storage.get_asset_check_execution_history(key, limit=PER_PARTITION * len(locations))
+            limit = PER_PARTITION * len(workload.locations)
+            history = instance.event_log_storage.get_asset_check_execution_history(key, limit=limit)
             for record in reversed(history):  # oldest first, because times are whole seconds and the later of two decides
                 evaluation = record.event.asset_check_evaluation if record.event is not None else None
                 if evaluation is None or evaluation.partition not in locations:
@@ -100,25 +129,22 @@ def _checked(workload: Workload, instance: dg.DagsterInstance, name: str) -> Com
                 subject = f"{check} of {noun} in {evaluation.partition}"
                 event = f"check result {record.id} of run {record.run_id[:8] or 'none'}"
                 found.append((subject, Evidence(event, record.create_timestamp, float(evaluation.passed), said)))
-    return Component(name, QUESTIONS[name], WEIGHTS[name], tuple(subjects), newest(found))
+    return _component(name, tuple(subjects), found)
 
 
 def _proved_by_drills(workload: Workload, scenarios: Sequence[Scenario], rehearsed: Sequence[Rehearsed]) -> Iterator[Component]:
     moving = {scenario.name for scenario in scenarios if scenario.objectives.moves}
     where = workload.jurisdictions
     moved = [one for one in rehearsed if one.scenario in moving]
-    yield _of_drills(
-        "failover", where,
-        [(one.jurisdiction, one.evidence(float(one.recovery_seconds is not None), _told(one))) for one in moved],
-    )  # fmt: skip
-    yield _of_drills(
+    yield _component("failover", where, [(jurisdiction, _rate(ones)) for jurisdiction, ones in _by_jurisdiction(moved)])
+    yield _component(
         "recovery_time", where,
         [
             (one.jurisdiction, one.evidence(_within(one.recovery_seconds, workload.rto_seconds), _recovery(one, workload)))
             for one in moved
         ],
     )  # fmt: skip
-    yield _of_drills(
+    yield _component(
         "requests", where,
         [
             (one.jurisdiction, one.evidence(float(one.failed_requests == 0), f"{one.failed_requests} failed in {one.scenario}"))
@@ -126,17 +152,30 @@ def _proved_by_drills(workload: Workload, scenarios: Sequence[Scenario], rehears
             if one.failed_requests is not None
         ],
     )  # fmt: skip
-    cells = tuple(f"{scenario.name} in {jurisdiction}" for scenario in scenarios for jurisdiction in where)
-    yield _of_drills(
+    places = [placed.key for placed in workload.locations]
+    cells = tuple(f"{scenario.name} in {place}" for scenario in scenarios for place in places)
+    yield _component(
         "coverage", cells,
         [
-            (f"{one.scenario} in {one.jurisdiction}", one.evidence(float(one.verdict == Verdict.MET), _told(one)))
+            (f"{one.scenario} in {one.location}", one.evidence(float(one.verdict == Verdict.MET), _told(one)))
             for one in rehearsed
         ],
     )  # fmt: skip
 
 
-def _of_drills(name: str, subjects: tuple[str, ...], found: Sequence[tuple[str, Evidence]]) -> Component:
+def _by_jurisdiction(rehearsed: Sequence[Rehearsed]) -> Iterator[tuple[str, list[Rehearsed]]]:
+    for jurisdiction in dict.fromkeys(one.jurisdiction for one in rehearsed):
+        yield jurisdiction, [one for one in rehearsed if one.jurisdiction == jurisdiction]
+
+
+def _rate(moved: Sequence[Rehearsed]) -> Evidence:
+    """How many of the last moves came to their end; as old as the newest of them, whose event it names."""
+    last = sorted(moved, key=lambda one: one.at)[-MOVES:]
+    well = sum(one.recovery_seconds is not None for one in last)
+    return last[-1].evidence(well / len(last), f"{well} of the last {len(last)} moves were served again; {_told(last[-1])}")
+
+
+def _component(name: str, subjects: tuple[str, ...], found: Sequence[tuple[str, Evidence]]) -> Component:
     return Component(name, QUESTIONS[name], WEIGHTS[name], subjects, newest(found))
 
 
@@ -153,6 +192,7 @@ def _rehearsed(workload: Workload, instance: dg.DagsterInstance) -> Iterator[Reh
             at=record.timestamp,
             scenario=record.partition_key,
             jurisdiction=str(said.get("jurisdiction")),
+            location=str(said.get("location")),
             verdict=str(said.get("verdict")),
             recovery_seconds=float(recovery) if isinstance(recovery, int | float) else None,
             failed_requests=failed if isinstance(failed, int) else None,

@@ -10,6 +10,7 @@ import dagster as dg
 import jsonschema
 import pytest
 
+from mcml_assets.configuration.scenario_files import scenario_files
 from mcml_assets.configuration.settings import DEFS, Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.configuration.workload import load_workload
@@ -20,6 +21,7 @@ from mcml_assets.scorecard.page import TEMPLATE
 from mcml_assets.scorecard.publish import publish
 
 WORKLOAD = load_workload(DEFS / "online_retail" / "defs.yaml", load_topology(Settings().topology_file))
+LOCATION = "aws/eu-west-2"
 SCHEMA = json.loads(TEMPLATE.with_name("scorecard.schema.json").read_text())
 
 
@@ -32,7 +34,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def drilled(
     instance: dg.DagsterInstance, verdict: str, jurisdiction: str = "UK", scenario: str = "region_outage", **said: float
 ) -> None:
-    metadata = {"verdict": verdict, "jurisdiction": jurisdiction, "drill": "20260921T120000-ab12", **said}
+    where = {"jurisdiction": jurisdiction, "location": LOCATION}
+    metadata = {"verdict": verdict, **where, "drill": "20260921T120000-ab12", **said}
     instance.report_runless_asset_event(
         dg.AssetMaterialization(asset_key(WORKLOAD, "drill_result"), partition=scenario, metadata=metadata)
     )
@@ -78,14 +81,16 @@ def test_a_check_counts_in_its_location_by_its_latest_result(instance: dg.Dagste
 
 
 def test_a_measured_recovery_counts_against_the_declared_one(instance: dg.DagsterInstance) -> None:
-    """Within the RTO is half of the points with one of two jurisdictions rehearsed; past it, or not served again, nothing."""
+    """Within the RTO is half of the points with one of two jurisdictions rehearsed, past it nothing; not served again is no success."""
     half = WEIGHTS["recovery_time"] / len(WORKLOAD.jurisdictions)
     drilled(instance, "met", recovery_seconds=WORKLOAD.rto_seconds - 1.0, failed_requests=0)
     assert points(instance, "recovery_time") == pytest.approx(half)
     drilled(instance, "missed", recovery_seconds=WORKLOAD.rto_seconds + 1.0, failed_requests=0)
     assert points(instance, "recovery_time") == 0
+    full = points(instance, "failover")
+    assert full == pytest.approx(WEIGHTS["failover"] / len(WORKLOAD.jurisdictions))
     drilled(instance, "missed", failed_requests=0)
-    assert points(instance, "failover") == 0
+    assert points(instance, "failover") == pytest.approx(full * 2 / 3)
 
 
 def test_a_drill_of_another_kind_proves_no_failover(instance: dg.DagsterInstance) -> None:
@@ -93,7 +98,49 @@ def test_a_drill_of_another_kind_proves_no_failover(instance: dg.DagsterInstance
     drilled(instance, "met", scenario="server_killed", failed_requests=0)
     assert points(instance, "failover") == 0
     assert points(instance, "requests") == pytest.approx(WEIGHTS["requests"] / len(WORKLOAD.jurisdictions))
-    assert points(instance, "coverage") > 0
+    cells = len(scenario_files()) * len(WORKLOAD.locations)
+    assert points(instance, "coverage") == pytest.approx(WEIGHTS["coverage"] / cells)
+
+
+def observed(instance: dg.DagsterInstance, noun: str, partition: str, **said: str | int | float) -> None:
+    instance.report_runless_asset_event(dg.AssetObservation(asset_key(WORKLOAD, noun), partition=partition, metadata=said))
+
+
+def test_an_error_budget_counts_by_what_is_left_of_it(instance: dg.DagsterInstance) -> None:
+    """Nothing asked is nothing proved; all answered is half of the points with one of two jurisdictions; overdrawn is none."""
+    assert points(instance, "error_budget") == 0
+    half = WEIGHTS["error_budget"] / len(WORKLOAD.jurisdictions)
+    observed(instance, "traffic_route", "UK", synthetic_asked=10_000, synthetic_failed=0)
+    assert points(instance, "error_budget") == pytest.approx(half)
+    allowed = 1 - WORKLOAD.serving.objectives.availability
+    observed(instance, "traffic_route", "UK", synthetic_asked=10_000, synthetic_failed=round(10_000 * allowed))
+    assert points(instance, "error_budget") == pytest.approx(half / 2)
+    observed(instance, "traffic_route", "UK", synthetic_asked=10, synthetic_failed=1000)
+    assert points(instance, "error_budget") == 0
+
+
+def test_a_restore_counts_where_it_was_rehearsed_or_done(instance: dg.DagsterInstance) -> None:
+    """A rehearsal that found damage proves nothing; a real restore is the best rehearsal."""
+    each = WEIGHTS["restore"] / len(WORKLOAD.locations)
+    observed(instance, "raw_data", "gcp/europe-west2", restore_rehearsal="failed")
+    assert points(instance, "restore") == 0
+    observed(instance, "raw_data", LOCATION, restore_rehearsal="passed", restore_seconds=1.5)
+    assert points(instance, "restore") == pytest.approx(each)
+    restored = dg.AssetMaterialization(
+        asset_key(WORKLOAD, "raw_data"), partition="azure/uksouth", metadata={"restored_by": "ann"}
+    )
+    instance.report_runless_asset_event(restored)
+    assert points(instance, "restore") == pytest.approx(2 * each)
+
+
+def test_standbys_prove_their_canaries_and_their_readiness(instance: dg.DagsterInstance) -> None:
+    """The primary's do not count: it is no standby."""
+    for check, noun, component in (("agreement", "canary_training", "canary_training"), ("readiness", "endpoint", "readiness")):
+        checked(instance, check, noun, LOCATION, passed=True)
+        assert points(instance, component) == 0
+        checked(instance, check, noun, "gcp/europe-west2", passed=True)
+        standbys = sum(len(placement.standbys) for placement in WORKLOAD.placements)
+        assert points(instance, component) == pytest.approx(WEIGHTS[component] / standbys)
 
 
 def test_what_is_not_an_expected_event_raises_nothing(instance: dg.DagsterInstance) -> None:
@@ -118,7 +165,7 @@ def test_every_point_names_its_event_and_fades(instance: dg.DagsterInstance, tmp
     jsonschema.validate(document, SCHEMA)
     proved = [one for part in card.components for one in part.evidence.values()]
     assert proved
-    assert all(re.match(r"(materialization|check result) \d+", one.event) for one in proved)
+    assert all(re.match(r"(materialization|check result|observation) \d+", one.event) for one in proved)
     assert points(instance, "recovery_time", now + 60 * DAY) == pytest.approx(points(instance, "recovery_time") / 2, rel=1e-3)
     assert gather(WORKLOAD, instance, now + 91 * DAY).score == 0
     text = file.read_text()

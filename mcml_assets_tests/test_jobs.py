@@ -149,7 +149,7 @@ def test_lags_are_measured_also_where_nothing_arrives_any_more(shop: Bench, monk
 
 
 def test_a_rehearsed_restore_reads_all_and_moves_nothing(shop: Bench) -> None:
-    """A location that could go back says so with its bytes and seconds; one whose earlier snapshot decayed says what is wrong."""
+    """A location that could go back says so with its bytes; one whose earlier snapshot decayed says what is wrong."""
     assert shop.run("EU", "landing").success
     assert shop.run(PRIMARY, "raw_data").success
     current = shop.current(PRIMARY, "raw_data")

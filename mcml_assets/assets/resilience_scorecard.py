@@ -27,7 +27,9 @@ def build_resilience_scorecard(workload: Workload) -> dg.AssetsDefinition:
         One for the workload, every day. Guarantee: each point names its event, evidence older than 30 days loses value,
         and what no event proves counts as nothing.
         """
-        from mcml_assets.scorecard.publish import publish  # noqa: PLC0415 - matplotlib, only when one is made
+        from mcml_assets.scorecard.page import heat_map  # noqa: PLC0415 - matplotlib, only when one is made
+        from mcml_assets.scorecard.publish import publish  # noqa: PLC0415 - the same
+        from mcml_assets.training.figures import as_markdown  # noqa: PLC0415 - the same
 
         scorecard, file = publish(workload, context.instance, stores.settings, time.time())
         parts = {f"{part.name}_points": scorecard.points(part) for part in scorecard.components}
@@ -41,6 +43,7 @@ def build_resilience_scorecard(workload: Workload) -> dg.AssetsDefinition:
                 "score": scorecard.score,
                 **parts,
                 "page": dg.MetadataValue.path(str(file)),
+                "rehearsals": dg.MetadataValue.md(as_markdown("rehearsals", heat_map(scorecard))),
                 "report": dg.MetadataValue.md(table),
             }
         )

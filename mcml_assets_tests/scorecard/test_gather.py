@@ -81,7 +81,7 @@ def test_a_check_counts_in_its_location_by_its_latest_result(instance: dg.Dagste
 
 
 def test_a_measured_recovery_counts_against_the_declared_one(instance: dg.DagsterInstance) -> None:
-    """Within the RTO is half of the points with one of two jurisdictions rehearsed, past it nothing; not served again is no success."""
+    """Within the RTO is half of the points with one of two jurisdictions rehearsed; past it, or not served, it is less."""
     half = WEIGHTS["recovery_time"] / len(WORKLOAD.jurisdictions)
     drilled(instance, "met", recovery_seconds=WORKLOAD.rto_seconds - 1.0, failed_requests=0)
     assert points(instance, "recovery_time") == pytest.approx(half)

@@ -16,7 +16,7 @@ from mcml_assets.domain.workload import Role
 from mcml_assets.serving.data_plane_metrics import serve_metrics
 from mcml_assets.serving.edge.envoy import Edge, is_edge
 from mcml_assets.serving.edge.render import EndpointAddress
-from mcml_assets.serving.endpoint import Endpoint
+from mcml_assets.serving.endpoint import Endpoint, is_stalled
 from mcml_assets.serving.folder import DataPlaneFolder, bound_log
 from mcml_assets.serving.heartbeat import BEAT_SECONDS, beat
 from mcml_assets.serving.instance import find_instances
@@ -92,8 +92,9 @@ class Controller:
         """One round over manifests, servers, statuses and routes."""
         now = time.monotonic()
         self._read_manifests()
+        stalled = is_stalled([endpoint.serving.unanswered for endpoint in self.endpoints.values() if endpoint.serving])
         for endpoint in self.endpoints.values():
-            endpoint.step(now, self._probes)
+            endpoint.step(now, self._probes, stalled=stalled)
         self._start_due(now)
         self._forget_gone()
         self._write_statuses(self.endpoints.values())

@@ -6,6 +6,7 @@ dies is started again, ever more rarely. The loop over all endpoints, ports and 
 
 import json
 import logging
+from collections.abc import Collection
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ START_SECONDS = 120.0  # two cores that start seven servers
 PROBE_EVERY_SECONDS = 2.0
 UNANSWERED_FAILED = 2
 UNANSWERED_KILLED = 5
+UNANSWERED_STALLED = 30
+"""The same while no server of this machine answers: about two minutes."""
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 FORGET_SECONDS = 60.0
@@ -54,6 +57,15 @@ class Trouble:
     def permanent(self) -> bool:
         """Whether only another package or manifest can help."""
         return self.error in REFUSALS
+
+
+def is_stalled(unanswered: Collection[int]) -> bool:
+    """Whether no server answers its probes, by their counts of unanswered ones: then it is the machine that stands still.
+
+    To kill all of them at once would make an outage of a stall: each takes half a minute to load. One server alone cannot
+    be told from its machine, and is taken for hung.
+    """
+    return len(unanswered) > 1 and all(unanswered)
 
 
 class Endpoint:
@@ -98,10 +110,10 @@ class Endpoint:
                 left.append(instance)
         return left
 
-    def step(self, now: float, pool: Executor) -> None:
-        """Look at every server once, and act on what is seen."""
+    def step(self, now: float, pool: Executor, *, stalled: bool = False) -> None:
+        """Look at every server once, and act on what is seen; `stalled` says that no server of this machine answers."""
         self._look_at_candidate(now, pool)
-        self._look_at_serving(now, pool)
+        self._look_at_serving(now, pool, UNANSWERED_STALLED if stalled else UNANSWERED_KILLED)
         if self.wanted is None or not self.wanted.runs:
             self._retire_all(now)
             if self.wanted is not None:
@@ -220,7 +232,7 @@ class Endpoint:
             self.candidate = None
             self._note(revision, EndpointState.FAILED, f"not ready {START_SECONDS:g} s after its start", now)
 
-    def _look_at_serving(self, now: float, pool: Executor) -> None:
+    def _look_at_serving(self, now: float, pool: Executor, patience: int) -> None:
         server = self.serving
         if server is None:
             return
@@ -233,7 +245,7 @@ class Endpoint:
         if self.dark():
             # It refuses because an outage was planned, and is not to be taken for hung, now or right after.
             server.unanswered = min(server.unanswered, UNANSWERED_FAILED)
-        if server.unanswered >= UNANSWERED_KILLED:
+        if server.unanswered >= patience:
             kill(server.instance.process)
             self.serving = None
             self._note(revision, EndpointState.STOPPED, "the server hung and was killed", now)

@@ -10,7 +10,7 @@ import pytest
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.serving import instance
-from mcml_assets.serving.endpoint import Endpoint
+from mcml_assets.serving.endpoint import Endpoint, is_stalled
 from mcml_assets.serving.interfaces import EndpointState
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.manifest import inference_service
@@ -36,6 +36,14 @@ def platform(tmp_path: Path) -> LocalEndpointPlatform:
     )
     platform.apply(manifest)
     return platform
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "stalled"), [((), False), ((7,), False), ((7, 0, 5), False), ((1, 3), True), ((1, 0), False)]
+)
+def test_servers_that_fall_silent_together_are_not_taken_for_hung(unanswered: tuple[int, ...], stalled: bool) -> None:
+    """Where none answers the machine stands still, and nothing is killed for it; where one answers, the others hang."""
+    assert is_stalled(unanswered) is stalled
 
 
 def starts(endpoint: Endpoint, seconds: int) -> list[int]:

@@ -21,12 +21,14 @@ from mcml_assets.commands.drill import drill_app
 from mcml_assets.commands.edge import edge_app
 from mcml_assets.commands.failover import evacuate, failback, failover, whatif
 from mcml_assets.commands.fault import fault_app
+from mcml_assets.commands.flag import flag_app
 from mcml_assets.commands.hold import hold_app
 from mcml_assets.commands.platform import dev, start, stop
 from mcml_assets.commands.prediction import explain, predictions, stale
 from mcml_assets.commands.readiness import readiness
 from mcml_assets.commands.rebuild import rebuild
 from mcml_assets.commands.register import register_app
+from mcml_assets.commands.rollout import rollout_app
 from mcml_assets.commands.runbook import runbook
 from mcml_assets.commands.scorecard import scorecard
 from mcml_assets.commands.snapshot import snapshot_app
@@ -52,8 +54,10 @@ app.add_typer(contract_app, name="contract")
 app.add_typer(drill_app, name="drill")
 app.add_typer(edge_app, name="edge")
 app.add_typer(fault_app, name="fault")
+app.add_typer(flag_app, name="flag")
 app.add_typer(hold_app, name="hold")
 app.add_typer(register_app, name="register")
+app.add_typer(rollout_app, name="rollout")
 app.add_typer(snapshot_app, name="snapshot")
 app.add_typer(topology_app, name="topology")
 app.add_typer(traffic_app, name="traffic")

@@ -22,7 +22,8 @@ from mcml_assets.serving.manifest import endpoint_name
 from mcml_assets.serving.platforms import PlacedPlatforms
 from mcml_assets.snapshots.store import SnapshotStore
 
-SERVING_STATES = {Role.PRIMARY: ("ready",), Role.WARM: ("ready",), Role.COLD: ("ready", "cold")}
+RUNNING = (EndpointState.READY, EndpointState.ROLLING_OUT)
+SERVING_STATES = {Role.PRIMARY: RUNNING, Role.WARM: RUNNING, Role.COLD: (*RUNNING, EndpointState.COLD)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,8 @@ def _problem(
         return "no model yet"
     if endpoint.state not in SERVING_STATES[role]:
         return f"endpoint is {endpoint.state}" + (f": {endpoint.message}" if endpoint.message else "")
-    if _served_version(endpoint) != model.annotations["version"]:
+    # A version that takes over by steps is on its way, and no fault.
+    if endpoint.state is not EndpointState.ROLLING_OUT and _served_version(endpoint) != model.annotations["version"]:
         return f"endpoint is at model v{_served_version(endpoint)}, the location holds v{model.annotations['version']}"
     if lag is None:
         return "replication lag is unknown"

@@ -1,12 +1,14 @@
 """`parity` of endpoints: every location's own server gives the package's golden predictions, asked over HTTP.
 
-A cold standby runs no server: there the held package is loaded and asked. Whoever answers with the same package has a voice,
-and so has the package itself, whose bytes were verified and whose answers are as old as the model: of two servers that
-differ it tells which one is wrong, and a server that differs from it is wrong whatever the others say.
+A cold standby runs no server: there the held package is loaded and asked. Where a version takes over by steps, its own
+server is asked; while it waits for its turn, the former version's is, about that one's package, and nobody is accused.
+Whoever answers with the same package has a voice, and so has the package itself, whose bytes were verified and whose answers
+are as old as the model: of two servers that differ it tells which one is wrong, and a server that differs from it is wrong
+whatever the others say.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import dagster as dg
@@ -14,14 +16,14 @@ import dagster as dg
 from mcml_assets.asset_checks.partitioned import partitioned_check
 from mcml_assets.asset_checks.verdict import CHECK, Verdict, unreadable, verdict_result
 from mcml_assets.declaration import asset_key
-from mcml_assets.domain.errors import McmlError, ObjectNotFound
+from mcml_assets.domain.errors import LocationUnavailable, McmlError, ObjectNotFound
 from mcml_assets.domain.parity import Holding, convene
 from mcml_assets.domain.workload import Workload
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.packages import held_package
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.serving.interfaces import EndpointState
+from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
 from mcml_assets.serving.package import ModelPackage
 
 
@@ -61,6 +63,9 @@ def build_endpoint_parity(workload: Workload) -> dg.AssetChecksDefinition:
             if manifest is None:
                 return unreadable(f"{location} holds no model")
             package = held_package(workload, stores, location, manifest)
+            status = endpoints.status(workload, location)
+            if status.state is EndpointState.ROLLING_OUT and status.new_address is None:
+                return _before_its_turn(workload, stores, status)
             here = _answer(workload, stores, endpoints, location, package)
         except McmlError as error:
             return unreadable(error)
@@ -71,9 +76,33 @@ def build_endpoint_parity(workload: Workload) -> dg.AssetChecksDefinition:
                     others[placed.key] = _answer(workload, stores, endpoints, placed.key, package)
                 except McmlError as error:
                     others[placed.key] = type(error).__name__
-        return verdict_result(context, workload, "endpoint", _verdict(location, package, manifest.snapshot_id, here, others))
+        verdict = _verdict(location, package, manifest.snapshot_id, here, others)
+        if status.rollout is not None:
+            verdict = replace(verdict, metadata={**verdict.metadata, "rollout": status.rollout})
+        return verdict_result(context, workload, "endpoint", verdict)
 
     return parity
+
+
+def _before_its_turn(workload: Workload, stores: CloudStores, status: EndpointStatus) -> dg.AssetCheckResult:
+    """The verdict on a location whose new version has no server yet: the former one has to be as its own package is."""
+    import numpy as np  # noqa: PLC0415 - only when a model is at hand
+
+    from mcml_assets.serving.golden import ask_golden  # noqa: PLC0415 - only checks ask
+    from mcml_assets.serving.package import check_golden  # noqa: PLC0415 - numpy, only when a model is at hand
+
+    if status.address is None:
+        raise LocationUnavailable(status.location, f"its endpoint is {status.state}: {status.message}")
+    answer = ask_golden(status.location, status.address, workload.name)
+    former = held_package(
+        workload, stores, status.location, stores.snapshots(workload, status.location, "model").manifest(answer.digest)
+    )
+    result = check_golden(former, lambda _: np.asarray(answer.predictions))
+    told = f"{status.rollout}. Until then version {answer.model_version} answers" + (
+        ", and gives its own golden predictions." if result.passed else f", and misses its own by {result.max_difference:.3g}."
+    )
+    metadata = {"rollout": status.rollout or "", "former_package": answer.digest[:12]}
+    return dg.AssetCheckResult(passed=result.passed, description=told, metadata=metadata)
 
 
 def _answer(workload: Workload, stores: CloudStores, endpoints: Endpoints, location: str, package: ModelPackage) -> Answer:
@@ -92,7 +121,7 @@ def _answer(workload: Workload, stores: CloudStores, endpoints: Endpoints, locat
         digest, asked = held.snapshot_id, "the held package"
     else:
         answer = endpoints.golden_predictions(workload, location)
-        given, digest, asked = answer.predictions, answer.digest, status.address or ""
+        given, digest, asked = answer.predictions, answer.digest, status.new_address or status.address or ""
     result = check_golden(package, lambda _: np.asarray(given))
     return Answer(digest, given, result.max_difference, result.passed, asked)
 

@@ -82,6 +82,25 @@ def capability_problems(model: WorkloadModel, topology: Topology) -> Iterator[Pr
             )
 
 
+def canary_problems(model: WorkloadModel) -> Iterator[Problem]:
+    """A canary location is one of the placement, one in each jurisdiction, and runs a server that can be judged."""
+    if model.serving.rollout is None:
+        return
+    placed = {entry.location: (where, entry) for where, entries in model.placements.items() for entry in entries}
+    first: dict[str, str] = {}
+    for index, canary in enumerate(model.serving.rollout.canaries):
+        at = ("serving", "rollout", "canaries", index)
+        if canary not in placed:
+            yield Problem(at, f"{canary!r} is in no placement{did_you_mean(canary, placed)}")
+            continue
+        where, entry = placed[canary]
+        if entry.standby == "cold":
+            yield Problem(at, f"{canary!r} is a cold standby and runs no server that could be judged")
+        if where in first:
+            yield Problem(at, f"{where} has a canary location already: {first[where]!r}")
+        first.setdefault(where, canary)
+
+
 def traffic_problems(model: WorkloadModel, topology: Topology) -> Iterator[Problem]:
     """A location that may answer must have a target wherever the route is published, or callers could not be sent there."""
     for jurisdiction, placed in model.placements.items():

@@ -25,6 +25,7 @@ from mcml_assets.configuration.data_rules import (
     view_problems,
 )
 from mcml_assets.configuration.placement_rules import (
+    canary_problems,
     capability_problems,
     compute_problems,
     lock_in_problems,
@@ -145,6 +146,7 @@ def _broken_rules(model: WorkloadModel, path: Path, topology: Topology) -> Itera
     if sound("placements", "serving"):
         yield from compute_problems(model, topology)
         yield from capability_problems(model, topology)
+        yield from canary_problems(model)
     if sound("cron"):
         yield from cron_problems(("cron",), model.cron)
     if sound("canary") and model.canary is not None:

@@ -11,6 +11,7 @@ from mcml_assets.configuration.workload_model import (
     ObjectivesModel,
     PlacedModel,
     QualityModel,
+    RolloutModel,
     ServingModel,
     SourceModel,
     WorkloadModel,
@@ -32,6 +33,7 @@ from mcml_assets.domain.workload import (
     PlacedLocation,
     Placement,
     Role,
+    RolloutSteps,
     Serving,
     Source,
     Thresholds,
@@ -91,6 +93,17 @@ def _serving(serving: ServingModel) -> Serving:
         timeout_seconds=serving.timeout_seconds,
         needs=tuple(serving.needs),
         objectives=_objectives(serving.objectives),
+        rollout=_rollout(serving.rollout) if serving.rollout is not None else None,
+    )
+
+
+def _rollout(rollout: RolloutModel) -> RolloutSteps:
+    return RolloutSteps(
+        percents=tuple(rollout.steps),
+        dwell_seconds=rollout.dwell_seconds,
+        shadow_seconds=rollout.shadow_seconds,
+        shadow_percent=rollout.shadow_percent,
+        canaries=tuple(rollout.canaries),
     )
 
 

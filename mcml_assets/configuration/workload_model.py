@@ -159,6 +159,26 @@ class ObjectivesModel(Written):
     )
 
 
+class RolloutModel(Written):
+    """How a new version takes over a location, step by step; each step is judged by the objectives."""
+
+    steps: list[Annotated[int, Field(ge=1, le=100)]] = Field(
+        description="Shares of the location's requests in percent, rising, the last 100: [5, 25, 50, 100].", min_length=1
+    )
+    dwell_seconds: float = Field(300, description="How long each share is watched.", ge=1)
+    shadow_seconds: float = Field(60, description="How long copies of live requests are watched before that.", ge=1)
+    shadow_percent: int = Field(100, description="Share of the live requests that are copied; 0 for none.", ge=0, le=100)
+    canaries: list[str] = Field(
+        [], description="Locations that a new version reaches first. In a jurisdiction without one it is the last warm standby."
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> "RolloutModel":
+        if self.steps != sorted(set(self.steps)) or self.steps[-1] != 100:
+            raise ValueError(f"steps {self.steps} must rise and end with 100")
+        return self
+
+
 class ServingModel(Written):
     """How predictions are answered."""
 
@@ -171,6 +191,9 @@ class ServingModel(Written):
     )
     objectives: ObjectivesModel = Field(
         default_factory=lambda: ObjectivesModel.model_validate({}), description="What is promised of the answers."
+    )
+    rollout: RolloutModel | None = Field(
+        None, description="Steps by which a new version takes over. Absent: at once, when its server is ready."
     )
 
     @model_validator(mode="after")

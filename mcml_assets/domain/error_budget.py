@@ -146,11 +146,14 @@ def counted(samples: Sequence[Sample], seconds: float, now: float) -> Counted:
     requests = errors = slow = 0
     for before, after in pairwise(samples):
         if now - seconds < after.at <= now:
-            anew = after.requests < before.requests or after.errors < before.errors or after.slow < before.slow
-            requests += after.requests - (0 if anew else before.requests)
-            errors += after.errors - (0 if anew else before.errors)
-            slow += after.slow - (0 if anew else before.slow)
+            requests += _increase(before.requests, after.requests)
+            errors += _increase(before.errors, after.errors)
+            slow += _increase(before.slow, after.slow)
     return Counted(requests, errors, slow)
+
+
+def _increase(before: int, after: int) -> int:
+    return after - before if after >= before else after
 
 
 def burn_rate(found: Counted, objective: Objective, objectives: Objectives) -> float:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from mcml_assets.domain.errors import ConfigurationError, LocationUnavailable, ResidencyViolation
+from mcml_assets.domain.flags import FlagChange, FlagName, RouteFlag, checked_flag
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.domain.workload import Placement
 
@@ -36,7 +37,8 @@ class Route:
     """What the edge obeys for one workload in one jurisdiction.
 
     `epoch` grows with every change of acting location, `version` is the model version that the acting location was
-    to answer with when the route was planned, `updated_at` is ISO 8601 with a time zone.
+    to answer with when the route was planned, `updated_at` is ISO 8601 with a time zone. `flags` are what people decided
+    about its locations, `flag_changes` the record of that, oldest first.
     """
 
     workload: str
@@ -45,6 +47,8 @@ class Route:
     version: int
     weights: tuple[RouteLocation, ...]
     updated_at: str
+    flags: tuple[RouteFlag, ...] = ()
+    flag_changes: tuple[FlagChange, ...] = ()
 
     def __post_init__(self) -> None:
         _check(self)
@@ -58,6 +62,10 @@ class Route:
     def locations(self) -> tuple[str, ...]:
         """The location keys, in the order the edge tries them."""
         return tuple(entry.location for entry in sorted(self.weights, key=lambda entry: entry.priority))
+
+    def flag(self, name: FlagName, location: str) -> int | None:
+        """What a flag is set to in a location, None where it is not."""
+        return next((flag.value for flag in self.flags if (flag.name, flag.location) == (name, location)), None)
 
     def to_json(self) -> bytes:
         """The stored form."""
@@ -81,7 +89,9 @@ class Route:
             raise ConfigurationError(f"route does not have format {ROUTE_FORMAT}, the one this version reads")
         try:
             weights = tuple(RouteLocation(**entry) for entry in fields.pop("weights"))
-            return cls(weights=weights, **fields)
+            flags = tuple(RouteFlag(**entry) for entry in fields.pop("flags", ()))
+            changes = tuple(FlagChange(**entry) for entry in fields.pop("flag_changes", ()))
+            return cls(weights=weights, flags=flags, flag_changes=changes, **fields)
         except (TypeError, KeyError) as error:
             raise ConfigurationError(f"route does not have the expected fields: {error}") from error
 
@@ -147,6 +157,9 @@ def _check(route: Route) -> None:
             where,
             f"weight of {entry.location} must be 1 to {FULL_WEIGHT}, not {entry.weight!r}",
         )
+    for flag in route.flags:
+        _require(type(flag.value) is int, where, f"flag {flag.name} must be a whole number, not {flag.value!r}")
+        checked_flag(flag.name, flag.value)
     priorities = {entry.priority for entry in route.weights}
     _require(
         priorities == set(range(len(priorities))),

@@ -198,9 +198,23 @@ class UserCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutSteps:
+    """How a new version takes over a location: copies of `shadow_percent` of the requests for `shadow_seconds`, then each
+    share of `percents` (rising, the last is 100) for `dwell_seconds`. `canaries` are the locations it reaches first.
+    """
+
+    percents: tuple[int, ...]
+    dwell_seconds: float
+    shadow_seconds: float
+    shadow_percent: int = 100
+    canaries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Serving:
     """The endpoint's needs: the compute profile by name, the tolerance within which golden predictions must agree, what the
-    endpoint platform of every location has to be able to do, and what is promised of the answers.
+    endpoint platform of every location has to be able to do, what is promised of the answers, and by which steps a new
+    version takes over (None: at once, when its server is ready).
     """
 
     compute_profile: str
@@ -209,6 +223,7 @@ class Serving:
     timeout_seconds: float
     needs: tuple[EndpointCapability, ...] = ()
     objectives: Objectives = DEFAULT_OBJECTIVES
+    rollout: RolloutSteps | None = None
 
 
 @dataclass(frozen=True, slots=True)

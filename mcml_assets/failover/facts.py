@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.canary import CanaryResult
-from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.errors import McmlError, ModelRejected
 from mcml_assets.domain.failover import Situation, lag_seconds
 from mcml_assets.domain.readiness import CanaryFacts, Health, LocationFacts, Serving, SyntheticFacts
 from mcml_assets.domain.snapshot import Manifest
@@ -168,7 +168,11 @@ def _newest(acting: Acting, holdings: Mapping[str, Holding], landed: Landed | No
 
 def _serving(status: EndpointStatus, held: Holding) -> Serving:
     """A server that answers counts, also with a former version; a cold endpoint only with the package that is held."""
-    if status.state is EndpointState.READY or (status.version is not None and status.state is EndpointState.STARTING):
+    if status.state is EndpointState.READY:
+        return Serving.READY
+    # Who answers while another version starts, takes over by steps, or was refused or rolled back.
+    beside = status.state in (EndpointState.STARTING, EndpointState.ROLLING_OUT) or status.error == ModelRejected.__name__
+    if status.version is not None and beside:
         return Serving.READY
     if status.state is EndpointState.COLD and held.model is not None and status.wanted_digest == held.model.snapshot_id:
         return Serving.COLD

@@ -17,6 +17,7 @@ from mcml_assets.serving.manifest import endpoint_name
 
 if TYPE_CHECKING:
     from mcml_assets.clouds.traffic_registry import Outcome
+    from mcml_assets.domain.rollout import Rollout
 
 
 class Endpoints(dg.ConfigurableResource):
@@ -69,16 +70,25 @@ class Endpoints(dg.ConfigurableResource):
         return self._platforms.status(endpoint_name(workload.name, location))
 
     def golden_predictions(self, workload: Workload, location: str) -> GoldenAnswer:
-        """What the location's own server predicts now for its package's golden inputs; the edge is not asked.
+        """What the location's own server predicts now for its package's golden inputs; the edge is not asked. Of two servers
+        the one of the version that takes over is asked.
 
         Raises `LocationUnavailable` when there is no server, or it does not answer.
         """
         from mcml_assets.serving.golden import ask_golden  # noqa: PLC0415 - only checks need it
 
         status = self.status(workload, location)
-        if status.address is None:
+        address = status.new_address or status.address
+        if address is None:
             raise LocationUnavailable(location, f"its endpoint is {status.state}: {status.message or 'it has no server'}")
-        return ask_golden(location, status.address, workload.name)
+        return ask_golden(location, address, workload.name)
+
+    def rollouts(self) -> "list[Rollout]":
+        """The last rollout of each endpoint of this machine. Raises `ConfigurationError` for a damaged record."""
+        from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - only the sensor
+        from mcml_assets.serving.rollout.record import read_records  # noqa: PLC0415 - the same
+
+        return list(read_records(DataPlaneFolder.of(self.settings)))
 
     def kept_packages(self, workload: Workload, location: str) -> frozenset[str]:
         """The model snapshots that an endpoint serves, is to serve, or keeps for rollback; asks nobody to start anything."""

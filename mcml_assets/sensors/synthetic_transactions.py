@@ -129,7 +129,7 @@ def subjects(workloads: Sequence[Workload], stores: CloudStores, endpoints: Endp
 
             def ask(address: str | None = address, why: str = why, workload: Workload = workload,
                     golden_of: "GoldenOf" = golden_of) -> Outcome:  # fmt: skip
-                return ask_endpoint(address, workload, golden_of) if address is not None else Outcome(False, why)
+                return ask_endpoint(address, workload.name, golden_of) if address is not None else Outcome(False, why)
 
             yield Subject(workload, "endpoint", placed.key, ask)
         for jurisdiction in endpoints.routed_jurisdictions(workload):

@@ -6,12 +6,14 @@ command lines. What one endpoint does is `endpoint.py`'s, how the process is sta
 
 import logging
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, TransientError
+from mcml_assets.domain.flags import FlagName
+from mcml_assets.domain.route import Route
 from mcml_assets.domain.workload import Role
 from mcml_assets.serving.data_plane_metrics import serve_metrics
 from mcml_assets.serving.edge.envoy import Edge, is_edge
@@ -22,13 +24,18 @@ from mcml_assets.serving.heartbeat import BEAT_SECONDS, beat
 from mcml_assets.serving.instance import find_instances
 from mcml_assets.serving.interfaces import EndpointStatus
 from mcml_assets.serving.local_platform import write_status
+from mcml_assets.serving.manifest import endpoint_name
 from mcml_assets.serving.ports import check_free, endpoint_port
 from mcml_assets.serving.prediction_log.process import ShipperProcess, is_shipper
 from mcml_assets.serving.processes import end, find
+from mcml_assets.serving.rollout.turns import turn
+from mcml_assets.serving.rollout.watch import EdgeCounts
 from mcml_assets.serving.routes import read_routes
+from mcml_assets.serving.told_edge import endpoint_address
 
 TICK_SECONDS = 0.2
 LOG_EVERY_SECONDS = 15.0
+COUNT_EVERY_SECONDS = 0.5
 GRACE_SECONDS = 10.0
 START_ORDER = {Role.PRIMARY: 0, Role.WARM: 1, Role.COLD: 2}
 
@@ -47,7 +54,8 @@ class Controller:
         self._manifest_times: dict[str, int] = {}
         self._written: dict[str, tuple[str, EndpointStatus]] = {}
         self._last_ports: dict[str, int] = {}
-        self._beat_at = self._logs_at = 0.0
+        self._beat_at = self._logs_at = self._counted_at = 0.0
+        self._counting: Future[EdgeCounts] | None = None
         self._probes = ThreadPoolExecutor(max_workers=8, thread_name_prefix="probe")
 
     def adopt(self) -> None:
@@ -92,13 +100,16 @@ class Controller:
         """One round over manifests, servers, statuses and routes."""
         now = time.monotonic()
         self._read_manifests()
+        routes = read_routes(self.folder)
+        self._read_flags(routes)
         stalled = is_stalled([endpoint.serving.unanswered for endpoint in self.endpoints.values() if endpoint.serving])
         for endpoint in self.endpoints.values():
             endpoint.step(now, self._probes, stalled=stalled)
+        self._roll(now)
         self._start_due(now)
         self._forget_gone()
         self._write_statuses(self.endpoints.values())
-        self.edge.tell(read_routes(self.folder), self._addresses(now))
+        self.edge.tell(routes, self._addresses(now))
         self.edge.keep_running()
         self.shipper.keep_running()
         if now - self._beat_at >= BEAT_SECONDS:
@@ -127,6 +138,15 @@ class Controller:
                 log.error("%s: %s", name, error)
         self._manifest_times = times
 
+    def _read_flags(self, routes: Sequence[Route]) -> None:
+        """Hand every endpoint the flags that its route has for it."""
+        found: dict[str, dict[FlagName, int]] = {}
+        for route in routes:
+            for flag in route.flags:
+                found.setdefault(endpoint_name(route.workload, flag.location), {})[FlagName(flag.name)] = flag.value
+        for name, endpoint in self.endpoints.items():
+            endpoint.flags = found.get(name, {})
+
     def _start_due(self, now: float) -> None:
         """Start servers while there are slots: first where nothing serves, primaries before standbys."""
         slots = self.settings.concurrent_starts - sum(entry.candidate is not None for entry in self.endpoints.values())
@@ -142,11 +162,34 @@ class Controller:
             self._last_ports[endpoint.name] = port
             endpoint.start(manifest, port, now)
 
+    def _roll(self, now: float) -> None:
+        """Take every rollout further. That is done here and by no run: it goes on, and back, when Dagster is gone."""
+        rolling = [endpoint for endpoint in self.endpoints.values() if endpoint.rollout is not None]
+        watched = any(endpoint.rollout is not None and endpoint.rollout.server is not None for endpoint in rolling)
+        counts = self._counts(now) if watched else None
+        for endpoint in rolling:
+            if endpoint.rollout is not None:
+                endpoint.roll(now, turn(endpoint.rollout.record, self.endpoints), counts, self._probes)
+
+    def _counts(self, now: float) -> EdgeCounts | None:
+        """What the edge counted, when it has just told; asked beside the rounds, which wait for nobody."""
+        told, counting = None, self._counting
+        if counting is not None and counting.done():
+            self._counting = None
+            try:
+                told = counting.result()
+            except TransientError as error:
+                log.warning("%s", error)
+        if self._counting is None and now - self._counted_at >= COUNT_EVERY_SECONDS:
+            self._counted_at = now
+            self._counting = self._probes.submit(EdgeCounts.read, self.settings)
+        return told
+
     def _forget_gone(self) -> None:
         for name in [name for name, endpoint in self.endpoints.items() if endpoint.gone]:
             del self.endpoints[name]
             self._written.pop(name, None)
-            for kind in ("status", "answering", "former", "ended"):
+            for kind in ("status", "answering", "former", "ended", "rollout", "order"):
                 self.folder.endpoint(kind, name).unlink(missing_ok=True)
             log.info("%s: nothing is wanted and nothing runs", name)
 
@@ -161,12 +204,11 @@ class Controller:
                 self._written[endpoint.name] = entry
 
     def _addresses(self, now: float) -> dict[tuple[str, str], EndpointAddress]:
-        addresses = {}
+        addresses: dict[tuple[str, str], EndpointAddress] = {}
         for endpoint in self.endpoints.values():
-            manifest = endpoint.wanted or endpoint.answering
-            if manifest is not None and (ports := endpoint.ports(now)):
-                key = (manifest.workload, manifest.location)
-                addresses[key] = EndpointAddress(ports, manifest.timeout_seconds)
+            manifest, address = endpoint.wanted or endpoint.answering, endpoint_address(endpoint, now)
+            if manifest is not None and address is not None:
+                addresses[manifest.workload, manifest.location] = address
         return addresses
 
     def _bound_logs(self) -> None:

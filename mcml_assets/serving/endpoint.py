@@ -1,30 +1,37 @@
 """One endpoint's life: what is wanted, which servers it has, and what follows from what they do.
 
-A new version starts beside the old one and takes over when it is ready; what fails leaves the old one serving; what
-dies is started again, ever more rarely. The loop over all endpoints, ports and start slots are `controller.py`'s.
+A new version starts beside the old one and takes over when it is ready, or by the steps that its manifest declares, which
+are `rollout/`'s; what fails leaves the old one serving; what dies is started again, ever more rarely. The loop over all
+endpoints, ports and start slots are `controller.py`'s.
 """
 
 import json
 import logging
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.errors import McmlError, ModelRejected
+from mcml_assets.domain.flags import FlagName
+from mcml_assets.domain.rollout import Phase
 from mcml_assets.serving.folder import DataPlaneFolder, write_atomically
 from mcml_assets.serving.instance import Instance, start_instance
 from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
-from mcml_assets.serving.local_platform import REFUSALS, read_manifest_file
-from mcml_assets.serving.manifest import PACKAGE_MOUNT, WantedEndpoint, read_manifest
+from mcml_assets.serving.local_platform import read_manifest_file
+from mcml_assets.serving.manifest import WantedEndpoint, read_manifest
 from mcml_assets.serving.outage import planned_outage
 from mcml_assets.serving.package import read_package
 from mcml_assets.serving.ports import HOST
 from mcml_assets.serving.processes import ask_to_end, is_alive, kill
+from mcml_assets.serving.rollout.location import LocationRollout, rollout_of
+from mcml_assets.serving.rollout.record import take_order
+from mcml_assets.serving.rollout.watch import EdgeCounts
+from mcml_assets.serving.trouble import Trouble
 from mcml_assets.serving.watched_server import DrainingServer, WatchedServer
 
 START_SECONDS = 120.0  # two cores that start seven servers
@@ -41,22 +48,6 @@ DRAIN_SECONDS = 3.0
 GRACE_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What is wrong with one revision: how often, when it may be tried again, and whether trying is of any use."""
-
-    state: EndpointState
-    message: str
-    failures: int
-    not_before: float
-    error: str | None = None
-
-    @property
-    def permanent(self) -> bool:
-        """Whether only another package or manifest can help."""
-        return self.error in REFUSALS
 
 
 def is_stalled(unanswered: Collection[int]) -> bool:
@@ -79,6 +70,8 @@ class Endpoint:
         self.answering: WantedEndpoint | None = None
         self.serving: WatchedServer | None = None
         self.candidate: WatchedServer | None = None
+        self.rollout: LocationRollout | None = None
+        self.flags: Mapping[FlagName, int] = {}
         self.draining: list[DrainingServer] = []
         self.troubles: dict[str, Trouble] = {}
         self._documents: dict[str, dict[str, Any]] = {}
@@ -97,6 +90,10 @@ class Endpoint:
         if self.wanted is not None:
             self.troubles.pop(self.wanted.revision, None)
             self._verified = None
+        before = self.rollout
+        self.rollout = rollout_of(self.folder, self.wanted, self.answering, before) if self.wanted is not None else None
+        if before is not None and before is not self.rollout and (left := before.release()) is not None:
+            self._retire(left, time.monotonic(), overlap=0)
 
     def adopt(self, instances: list[Instance], now: float) -> list[Instance]:
         """Take over servers that run already; the rest, which nobody wants, is returned."""
@@ -131,7 +128,7 @@ class Endpoint:
         if self.serving is None and self.answering is not None and self.answering.revision != self.wanted.revision:
             order.insert(0, self.answering)
         for candidate in order:
-            if self.serving is not None and self.serving.instance.revision == candidate.revision:
+            if candidate.revision in self._running or (candidate is self.wanted and self._held_back):
                 continue
             trouble = self.troubles.get(candidate.revision)
             if trouble is None or (not trouble.permanent and now >= trouble.not_before):
@@ -147,15 +144,41 @@ class Endpoint:
         else:
             log.info("%s: version %s starts on port %s", self.name, manifest.version, port)
 
-    def ports(self, now: float) -> tuple[int, ...]:
-        """Where the edge may send requests: the serving one, and its predecessor until the edge knows the new one."""
-        routed = [entry.instance.port for entry in self.draining if now < entry.routed_until]
-        return (*([self.serving.instance.port] if self.serving else []), *routed)
+    @property
+    def held(self) -> str | None:
+        """The flag that keeps the wanted version from taking over, None for none."""
+        pinned = self.flags.get(FlagName.MODEL_VERSION)
+        if self.wanted is not None and pinned not in (None, self.wanted.version):
+            return f"flag model_version keeps it at version {pinned}"
+        return "flag read_only: it takes up nothing new" if self.flags.get(FlagName.READ_ONLY) else None
+
+    def roll(self, now: float, waits: str | None, counts: EdgeCounts | None, pool: Executor) -> None:
+        """Take the rollout further, if there is one: `waits` is what it has to wait for, `counts` what the edge told now."""
+        rollout = self.rollout
+        if rollout is None:
+            return
+        try:
+            order = take_order(self.folder, self.name)
+        except McmlError as error:
+            log.error("%s", error)
+            order = None
+        left = rollout.obey(order) if order is not None else None
+        if left is None and not rollout.record.ended:
+            trouble = self.troubles.get(rollout.wanted.revision)
+            refused = trouble.message if trouble is not None and trouble.permanent else None
+            left = rollout.step(now, self.held or waits, refused, counts, pool)
+        if left is not None:
+            # The edge stops asking it with this very round.
+            self._retire(left, now, overlap=0)
+        if rollout.record.phase is Phase.DONE and (server := rollout.release()) is not None:
+            # The edge knows the new one well, and asked the former one no more.
+            self._promote(server, now, overlap=0)
 
     @property
     def instances(self) -> list[Instance]:
         """All servers, whatever their state."""
-        servers = [server.instance for server in (self.serving, self.candidate) if server is not None]
+        new = self.rollout.server if self.rollout is not None else None
+        servers = [server.instance for server in (self.serving, self.candidate, new) if server is not None]
         return servers + [entry.instance for entry in self.draining]
 
     @property
@@ -189,11 +212,30 @@ class Endpoint:
                 pid=serving.process.pid,
                 address=f"http://{HOST}:{serving.port}",
             )
+        if self.rollout is not None and not self.rollout.record.ended:
+            new = self.rollout.server
+            status = replace(
+                status,
+                rollout=self.rollout.record.sentence(),
+                new_address=f"http://{HOST}:{new.instance.port}" if new is not None else None,
+            )
         before = self._status
         if before is not None and (before.state, before.wanted_version) == (status.state, status.wanted_version):
             status = replace(status, since=before.since)
         self._status = status
         return status
+
+    @property
+    def _running(self) -> set[str]:
+        """The revisions that have a server which is ready."""
+        new = self.rollout.server if self.rollout is not None else None
+        return {server.instance.revision for server in (self.serving, new) if server is not None}
+
+    @property
+    def _held_back(self) -> bool:
+        """Whether the wanted version may not start: its turn has not come, it was sent back, or a flag says so."""
+        another = self.answering is not None and self.wanted is not None and self.answering.digest != self.wanted.digest
+        return (self.rollout is not None and self.rollout.holds_back) or (another and self.held is not None)
 
     def _judge(self, wanted: WantedEndpoint) -> tuple[EndpointState, str, str | None]:
         """State, message and error class of the wanted manifest."""
@@ -206,6 +248,14 @@ class Endpoint:
             return EndpointState.READY, f"version {wanted.version} answers", None
         if trouble is not None and trouble.permanent:
             return trouble.state, trouble.message, trouble.error
+        if self.rollout is not None and self.serving is not None:
+            record = self.rollout.record
+            if record.phase in (Phase.ROLLED_BACK, Phase.ABORTED):
+                return EndpointState.FAILED, record.sentence(), ModelRejected.__name__
+            if self.serving.unanswered < UNANSWERED_FAILED:
+                return EndpointState.ROLLING_OUT, record.sentence(), None
+        if self.held is not None and self.serving is not None and self.serving.unanswered < UNANSWERED_FAILED:
+            return EndpointState.ROLLING_OUT, self.held, None
         if self.candidate is not None and self.candidate.instance.revision == wanted.revision:
             after = f" after: {trouble.message}" if trouble is not None else ""
             return EndpointState.STARTING, f"version {wanted.version} is loading{after}", None
@@ -226,7 +276,7 @@ class Endpoint:
             error, message = self._last_word()
             self._note(revision, EndpointState.FAILED, message, now, error)
         elif server.take_answer(now, 0.2, pool):
-            self._promote(server, now)
+            self._take_up(server, now)
         elif now - server.began > START_SECONDS:
             kill(server.instance.process)
             self.candidate = None
@@ -252,27 +302,40 @@ class Endpoint:
         elif now - server.began > FORGET_SECONDS and not server.unanswered:
             self.troubles.pop(revision, None)
 
-    def _promote(self, server: WatchedServer, now: float) -> None:
+    def _take_up(self, server: WatchedServer, now: float) -> None:
+        """The candidate is ready: it serves from now on, or by the steps of its rollout."""
+        rollout = self.rollout
+        by_steps = rollout is not None and not rollout.record.ended and self.wanted is not None
+        if rollout is not None and by_steps and server.instance.revision == rollout.wanted.revision:
+            self.candidate = None
+            server.began = now
+            rollout.take_up(server)
+        else:
+            self._promote(server, now)
+
+    def _promote(self, server: WatchedServer, now: float, overlap: float = OVERLAP_SECONDS) -> None:
         """The candidate is ready: it serves from now on, and who served before drains."""
         former, self.serving, self.candidate = self.serving, server, None
         server.began = now
         revision = server.instance.revision
         log.info("%s: version %s answers on port %s", self.name, server.instance.version, server.instance.port)
         if former is not None:
-            self._retire(former, now)
+            self._retire(former, now, overlap)
         if self.answering is None or self.answering.revision != revision:
             if self.answering is not None:
                 self._store("former", self.answering.revision)
             self._store("answering", revision)
-            self.answering = self.wanted
+            self.answering = self._read(self._documents[revision])
 
-    def _retire(self, server: WatchedServer, now: float) -> None:
-        routed_until = now + OVERLAP_SECONDS
+    def _retire(self, server: WatchedServer, now: float, overlap: float = OVERLAP_SECONDS) -> None:
+        """The server ends once it has answered what it was asked; for `overlap` seconds the edge asks it still."""
+        routed_until = now + overlap
         ask_at = routed_until + DRAIN_SECONDS
         self.draining.append(DrainingServer(server.instance, routed_until, ask_at, ask_at + GRACE_SECONDS))
 
     def _retire_all(self, now: float) -> None:
-        for server in (self.serving, self.candidate):
+        new = self.rollout.release() if self.rollout is not None else None
+        for server in (self.serving, self.candidate, new):
             if server is not None:
                 # Nobody takes over: the edge must stop sending at once.
                 self.draining.append(DrainingServer(server.instance, now, now + DRAIN_SECONDS, now + GRACE_SECONDS))
@@ -317,8 +380,7 @@ class Endpoint:
             return
         self._verified = wanted.revision
         try:
-            package = Path(wanted.local_arguments()[wanted.arguments.index(PACKAGE_MOUNT)])
-            read_package(package, digest=wanted.digest)
+            read_package(wanted.package_folder(), digest=wanted.digest)
         except McmlError as error:
             self.troubles[wanted.revision] = Trouble(
                 EndpointState.FAILED, f"{type(error).__name__}: {error}", 1, 0.0, type(error).__name__

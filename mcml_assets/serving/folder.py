@@ -12,6 +12,8 @@ the files say belongs to their readers and writers.
     status/…json                                what is so
     ended/…json                                 why the last server ended itself (a container's termination message)
     synthetic/…json                             the last synthetic transaction with the endpoint
+    rollout/…json                               how a new version takes over, or did last
+    order/…json                                 what somebody wants of that rollout
     shipped/…json                               how far the endpoint's prediction log is in its bucket
     predictions/<workload>/<cloud>__<region>/   the spool: predictions on their way there
     logs/…log                                   the servers' output; also logs/{data_plane,envoy,shipper}.log
@@ -30,7 +32,7 @@ from typing import Literal
 from mcml_assets.clouds.fault_plan import faults_allowed
 from mcml_assets.configuration.settings import Settings
 
-EndpointFile = Literal["wanted", "answering", "former", "status", "ended", "shipped", "synthetic", "logs"]
+EndpointFile = Literal["wanted", "answering", "former", "status", "ended", "shipped", "synthetic", "rollout", "order", "logs"]
 SUFFIXES: dict[EndpointFile, str] = {
     "wanted": "yaml",
     "answering": "yaml",
@@ -39,6 +41,8 @@ SUFFIXES: dict[EndpointFile, str] = {
     "ended": "json",
     "shipped": "json",
     "synthetic": "json",
+    "rollout": "json",
+    "order": "json",
     "logs": "log",
 }
 LOG_BYTES = 1024 * 1024

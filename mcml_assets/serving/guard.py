@@ -20,6 +20,7 @@ PASSED_HEADERS = frozenset({b"host", b"content-type", b"content-length", b"trans
 
 CALLER_HEADER = b"x-mcml-caller"
 EPOCH_HEADER = b"x-mcml-route-epoch"
+COPY_HEADER = b"x-mcml-copy"
 PREDICTION_ID_HEADER = b"x-mcml-prediction-id"
 NOBODY = "unknown"
 
@@ -32,12 +33,13 @@ log = logging.getLogger("mcml_assets.serving.server")
 
 @dataclass(slots=True)
 class Asked:
-    """One request beside its body: who asks, under which route (None when the endpoint is asked directly), and the id that
-    its prediction got.
+    """One request beside its body: who asks, under which route (None when the endpoint is asked directly), whether it is a
+    copy of a live request, whose answer nobody gets, and the id that its prediction got.
     """
 
     caller: str
     route_epoch: int | None
+    copy: bool = False
     prediction_id: str | None = None
 
 
@@ -120,7 +122,7 @@ def _asked(headers: Mapping[bytes, bytes]) -> Asked:
     """What the edge said, which lets no caller say it."""
     epoch = headers.get(EPOCH_HEADER, b"")
     caller = headers.get(CALLER_HEADER, b"").decode("latin-1")
-    return Asked(caller or NOBODY, int(epoch) if epoch.isdigit() else None)
+    return Asked(caller or NOBODY, int(epoch) if epoch.isdigit() else None, COPY_HEADER in headers)
 
 
 def _named(asked: Asked) -> list[tuple[bytes, bytes]]:

@@ -21,6 +21,8 @@ class EndpointState(StrEnum):
     """A server loads the wanted version; a former one may still answer."""
     READY = "ready"
     """The wanted version answers."""
+    ROLLING_OUT = "rolling out"
+    """The wanted version takes over by steps, or waits for its turn to; a former one answers the rest."""
     FAILED = "failed"
     """The wanted version cannot be served, or the server does not answer; a former one may still answer."""
     STOPPED = "stopped"
@@ -37,7 +39,8 @@ class EndpointStatus:
 
     `wanted_version` and `wanted_digest` are the manifest's; `version`, `digest`, `port`, `pid` and `address` (a URL
     without a path) are those of the server that answers now and None when none does. `since` is when `state` began
-    (ISO 8601, UTC). `error` is the class in `domain.errors` behind a failure.
+    (ISO 8601, UTC). `error` is the class in `domain.errors` behind a failure. While a version takes over by steps,
+    `rollout` says where it stands, and `new_address` is its server's once that is ready.
     """
 
     name: str
@@ -52,6 +55,8 @@ class EndpointStatus:
     port: int | None = None
     pid: int | None = None
     address: str | None = None
+    rollout: str | None = None
+    new_address: str | None = None
 
     @property
     def workload(self) -> str:
@@ -65,8 +70,10 @@ class EndpointStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether the endpoint is as its manifest wants it: ready, or cold where cold is wanted."""
-        return self.state in (EndpointState.READY, EndpointState.COLD)
+        """Whether the endpoint is as its manifest wants it: ready, on its way by the steps it declares, or cold where
+        cold is wanted.
+        """
+        return self.state in (EndpointState.READY, EndpointState.ROLLING_OUT, EndpointState.COLD)
 
 
 class EndpointPlatform(Protocol):
@@ -99,7 +106,8 @@ class EndpointPlatform(Protocol):
         ...
 
     def wait_ready(self, name: str, digest: str, timeout: float) -> EndpointStatus:
-        """Wait until the endpoint answers with the package of this digest (or is cold with it, where cold is wanted).
+        """Wait until the endpoint answers with the package of this digest, is on its way to it by the manifest's steps, or
+        is cold with it, where cold is wanted.
 
         `timeout` is in seconds. Raises `ModelRejected` or `CorruptSnapshot` when the package is refused,
         `ConfigurationError` for a manifest that cannot run, `LocationUnavailable` when its servers keep dying, and

@@ -67,6 +67,8 @@ class LocalEndpointPlatform:
                 state=EndpointState.PENDING,
                 message="the controller has not taken it up yet",
                 error=None,
+                rollout=None,
+                new_address=None,
                 wanted_version=wanted.version,
                 wanted_digest=wanted.digest,
             )

@@ -5,18 +5,22 @@ KServe's storage initializer brings STORAGE_URI to /mnt/models; on this machine 
 place of the mount paths.
 """
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any
 
+from mcml_assets.domain.error_budget import Objectives
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.prediction import logged_inputs
+from mcml_assets.domain.rollout import RolloutPlan, rollout_order
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.domain.topology import did_you_mean
-from mcml_assets.domain.workload import PlacedLocation, Role, Workload
+from mcml_assets.domain.workload import PlacedLocation, Role, RolloutSteps, Workload
 from mcml_assets.serving.interfaces import Manifest
 
 DOMAIN = "mcml.dev"
@@ -41,6 +45,7 @@ class WantedEndpoint:
     arguments: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     mounts: tuple[tuple[str, str], ...]
+    rollout: RolloutPlan | None = None
 
     @property
     def name(self) -> str:
@@ -49,7 +54,7 @@ class WantedEndpoint:
 
     @property
     def revision(self) -> str:
-        """Changes when the server has to be another process; a change of role alone does not change it."""
+        """Changes when the server has to be another process; a change of role or of the rollout alone does not change it."""
         content = [self.version, self.digest, self.arguments, self.environment, self.mounts]
         return sha256(canonical_json(content)).hexdigest()[:16]
 
@@ -60,6 +65,10 @@ class WantedEndpoint:
         """
         folders = {mount: _local_folder(self.name, uri) for mount, uri in self.mounts}
         return [folders.get(argument, argument) for argument in self.arguments]
+
+    def package_folder(self) -> Path:
+        """The package's folder on this machine; raises as `local_arguments` does."""
+        return Path(self.local_arguments()[self.arguments.index(PACKAGE_MOUNT)])
 
 
 def endpoint_name(workload: str, location: str) -> str:
@@ -106,6 +115,7 @@ def inference_service(
                 f"{DOMAIN}/model-version": str(model_version),
                 f"{DOMAIN}/digest": digest,
                 f"{DOMAIN}/timeout-seconds": str(workload.serving.timeout_seconds),
+                **_rollout(workload, placed),
             },
         },
         "spec": {
@@ -119,6 +129,15 @@ def inference_service(
             }
         },
     }
+
+
+def _rollout(workload: Workload, placed: PlacedLocation) -> dict[str, str]:
+    """The steps by which this version takes over from another one; nothing where it does so at once."""
+    steps = workload.serving.rollout
+    if steps is None:
+        return {}
+    order = rollout_order(workload.placement_of(placed.key), steps.canaries)
+    return {f"{DOMAIN}/rollout": canonical_json(asdict(RolloutPlan(steps, order, workload.serving.objectives))).decode()}
 
 
 def _container(
@@ -201,6 +220,7 @@ def read_manifest(manifest: Manifest) -> WantedEndpoint:
             arguments=tuple(container["args"]),
             mounts=((PACKAGE_MOUNT, environment.pop("STORAGE_URI")), (FEATURES_MOUNT, _features_uri(predictor["volumes"][0]))),
             environment=tuple(sorted(environment.items())),
+            rollout=read_plan(json.loads(annotations[f"{DOMAIN}/rollout"])) if f"{DOMAIN}/rollout" in annotations else None,
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ConfigurationError(
@@ -210,6 +230,13 @@ def read_manifest(manifest: Manifest) -> WantedEndpoint:
     if not re.fullmatch(r"[A-Za-z0-9_-]+@[A-Za-z0-9-]+/[A-Za-z0-9-]+", wanted.name):
         raise ConfigurationError(f"manifest has an endpoint name that is no name: {wanted.name!r}")
     return wanted
+
+
+def read_plan(document: Mapping[str, Any]) -> RolloutPlan:
+    """A stored plan. Raises `KeyError`, `TypeError` or `ValueError` for what is none."""
+    steps = document["steps"]
+    tuples = {name: tuple(steps[name]) for name in ("percents", "canaries")}
+    return RolloutPlan(RolloutSteps(**{**steps, **tuples}), tuple(document["order"]), Objectives(**document["objectives"]))
 
 
 def _local_folder(name: str, uri: str) -> str:

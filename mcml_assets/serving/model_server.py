@@ -133,7 +133,7 @@ class EntityModel(Model):
         if not all(map(math.isfinite, scores)):
             raise Refusal(Problem(500, detail="the model gave a score that is no number"))
         asked = ASKED.get()
-        if self.served.spool is not None:
+        if self.served.spool is not None and not asked.copy:
             asked.prediction_id = self.served.spool.append(
                 [
                     Scored(entity, {name: row[name] for name in inputs}, score)

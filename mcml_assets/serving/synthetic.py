@@ -28,12 +28,12 @@ GoldenOf = Callable[[str, str], "Golden"]
 """The golden predictions of a location's package with this digest. Raises `McmlError` when it cannot be had."""
 
 
-def ask_endpoint(address: str, workload: Workload, golden_of: GoldenOf) -> Outcome:
-    """Ask one model server (`address`: a URL without a path), past the edge."""
+def ask_endpoint(address: str, workload: str, golden_of: GoldenOf, seconds: float = SECONDS) -> Outcome:
+    """Ask one model server (`address`: a URL without a path) of the workload of this name, past the edge."""
     import httpx  # noqa: PLC0415 - only who asks
 
-    with httpx.Client(timeout=SECONDS, trust_env=False) as client:
-        return _ask(client, address + SYNTHETIC_PATH.format(workload=workload.name), golden_of)
+    with httpx.Client(timeout=seconds, trust_env=False) as client:
+        return _ask(client, address + SYNTHETIC_PATH.format(workload=workload), golden_of)
 
 
 def ask_edge(settings: Settings, workload: Workload, jurisdiction: str, golden_of: GoldenOf) -> Outcome:

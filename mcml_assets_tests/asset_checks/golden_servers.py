@@ -43,7 +43,10 @@ class GoldenServers:
 
 
 class AskedEndpoints(Endpoints):
-    """The endpoints of a test: ready where a server of it answers, cold elsewhere."""
+    """The endpoints of a test: ready where a server of it answers, cold elsewhere.
+
+    Where the file `waiting` of the home names a location, its server is the former version's, and a rollout waits.
+    """
 
     port: int = Field(description="Where the servers of all locations answer.")
     cold: list[str] = Field(default_factory=list, description="Locations that run no server.")
@@ -52,6 +55,11 @@ class AskedEndpoints(Endpoints):
         cold = location in self.cold
         state = EndpointState.COLD if cold else EndpointState.READY
         address = None if cold else GoldenServers(self.port).address(location)
+        waiting = Path(self.home) / "waiting"
+        if waiting.exists() and location in waiting.read_text().split():
+            since, rollout = "2024-01-01T00:00:00+00:00", "rollout of version 1 to 2 waits: another location comes first"
+            state = EndpointState.ROLLING_OUT
+            return EndpointStatus(endpoint_name(workload.name, location), state, since, address=address, rollout=rollout)
         return EndpointStatus(endpoint_name(workload.name, location), state, "2024-01-01T00:00:00+00:00", "", address=address)
 
 

@@ -58,3 +58,27 @@ def test_a_server_that_does_not_answer_fails_and_abstains_elsewhere(retail: Serv
     passed, told = verdict(retail, PRIMARY)
     assert passed
     assert f"{WARM} abstains (LocationUnavailable)" in told
+
+
+def test_a_rollout_is_no_accusation_and_is_named(retail: Served) -> None:
+    """Where a version waits for its turn the former one answers as its own package does, and no location is accused; a
+    former one that does not is.
+    """
+    snapshots = retail.stores.snapshots(retail.workload, PRIMARY, "model")
+    pointer = snapshots.current_pointer()
+    assert pointer is not None
+    assert pointer.previous is not None
+    retail.answer_from(PRIMARY, snapshots.manifest(pointer.previous))
+    waiting = retail.settings.home / "waiting"
+    waiting.write_text(PRIMARY)
+    try:
+        passed, told = verdict(retail, PRIMARY)
+        assert passed, told
+        assert "rollout of version 1 to 2 waits" in told
+        passed, told = verdict(retail, WARM)
+        assert passed, told
+        assert f"{PRIMARY} holds" in told
+        retail.servers.spoilt[PRIMARY] = lambda predictions: [predictions[0] + 1e-6, *predictions[1:]]
+        assert not verdict(retail, PRIMARY)[0]
+    finally:
+        waiting.unlink()

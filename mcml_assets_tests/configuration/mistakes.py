@@ -55,6 +55,18 @@ MISTAKES = {
         ("compute_profile: small\n", "compute_profile: small\n    objectives: {latency: {millisecond: 100}} #!\n"),
         "serving.objectives.latency.millisecond: unknown key; did you mean 'milliseconds'?",
     ),
+    "steps that do not end with all": (
+        ("compute_profile: small\n", "compute_profile: small\n    rollout: {steps: [50, 25]} #!\n"),
+        "serving.rollout: steps [50, 25] must rise and end with 100",
+    ),
+    "canary that is placed nowhere": (
+        ("compute_profile: small\n", "compute_profile: small\n    rollout: {steps: [100], canaries: [gcp/europe-west3]} #!\n"),
+        "serving.rollout.canaries[0]: 'gcp/europe-west3' is in no placement; did you mean 'gcp/europe-west2'?",
+    ),
+    "canary that runs nothing": (
+        ("compute_profile: small\n", "compute_profile: small\n    rollout: {steps: [100], canaries: [aws/eu-central-1]} #!\n"),
+        "serving.rollout.canaries[0]: 'aws/eu-central-1' is a cold standby and runs no server that could be judged",
+    ),
     "slow only when it is late": (
         (
             "serving:\n    compute_profile: small\n",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.serving.edge.callers import ANYTHING, AUDIENCE, Caller
+from mcml_assets.serving.edge.copies import COPY_HEADER
 from mcml_assets.serving.edge.watched import EXTENSIONS, TYPE, Json, discovery, watched
 from mcml_assets.serving.golden import SYNTHETIC
 
@@ -32,8 +33,8 @@ ASKING_PATH = r"/[^/]+/v2/models/[^/]+/(infer|synthetic)"
 
 
 def unnaming_filter() -> Json:
-    """The first filter of every edge: no caller says who it is."""
-    return _header_mutation([{"remove": CALLER_HEADER}])
+    """The first filter of every edge: no caller says who it is, nor that its request is a copy."""
+    return _header_mutation([{"remove": CALLER_HEADER}, {"remove": COPY_HEADER}])
 
 
 def access_filters(folder: Path, *, certificates: bool) -> list[Json]:

@@ -36,6 +36,7 @@ def bootstrap(folder: Path, entrance: Entrance, collector: Collector | None = No
         "dynamic_resources": {"cds_config": watched(folder / CLUSTERS_FILE)},
         "overload_manager": _overload(),
         "stats_config": stats_config(),
+        # How long answers took is only counted up then, and a rollout is judged by it.
         "stats_flush_interval": "1s",
     }
 

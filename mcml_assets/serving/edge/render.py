@@ -15,6 +15,7 @@ from mcml_assets.domain.route import Route
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.serving.edge.attempts import endpoint_metadata
 from mcml_assets.serving.edge.clusters import cluster
+from mcml_assets.serving.edge.copies import Copies, copy_clusters, mirror_policies
 from mcml_assets.serving.edge.watched import EXTENSIONS, TYPE, Json, discovery, socket_address, watched
 from mcml_assets.serving.golden import SYNTHETIC
 from mcml_assets.serving.problem import NOT_ROUTED, PROBLEM_MEDIA_TYPE, WRONG_JURISDICTION, Problem
@@ -36,13 +37,23 @@ WRONG_JURISDICTION_STATUS = 451
 
 
 @dataclass(frozen=True, slots=True)
+class NewVersion:
+    """The server of a version that takes over by steps, and its share of the location's requests, in percent."""
+
+    port: int
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointAddress:
     """Where the edge reaches one endpoint: its ports on this machine (two while a new server takes over), and how long
-    its workload may take to answer, in seconds.
+    its workload may take to answer, in seconds. `new` is a version that takes over by steps, `copies` what gets copies.
     """
 
     ports: tuple[int, ...]
     timeout_seconds: float
+    new: NewVersion | None = None
+    copies: Copies | None = None
 
 
 Addresses = Mapping[tuple[str, str], EndpointAddress]
@@ -58,7 +69,12 @@ def edge_files(folder: Path, routes: Sequence[Route], addresses: Addresses, hedg
     endpoints = {_endpoints_file(folder, route): discovery([_assignment(route, addresses)]) for route in ordered}
     return {
         **endpoints,
-        folder / CLUSTERS_FILE: discovery([cluster(route, watched(_endpoints_file(folder, route))) for route in ordered]),
+        folder / CLUSTERS_FILE: discovery(
+            [
+                *(cluster(route, watched(_endpoints_file(folder, route))) for route in ordered),
+                *(one for route in ordered for one in copy_clusters(route, _copies(route, addresses))),
+            ]
+        ),
         folder / ROUTES_FILE: discovery([_route_table(ordered, addresses, hedge_seconds)]),
     }
 
@@ -66,7 +82,7 @@ def edge_files(folder: Path, routes: Sequence[Route], addresses: Addresses, hedg
 def _route_table(routes: Sequence[Route], addresses: Addresses, hedge_seconds: float) -> Json:
     unknown = Problem(404, NOT_ROUTED, "the edge knows /<jurisdiction>/v2/models/<workload>/infer and …/ready; see /routes")
     entries = [entry for route in routes for entry in _routes_of(route, addresses, hedge_seconds)]
-    table = {"routes": [{**asdict(route), "locations": route.locations} for route in routes]}
+    table = {"routes": [_shown(route) for route in routes]}
     return {
         "@type": f"{TYPE}.config.route.v3.RouteConfiguration",
         "name": "edge",
@@ -89,6 +105,14 @@ def _route_table(routes: Sequence[Route], addresses: Addresses, hedge_seconds: f
     }
 
 
+def _shown(route: Route) -> Json:
+    """A route as callers see it: who decided what about it, and why, is none of their business."""
+    document = asdict(route)
+    del document["flag_changes"]
+    document["flags"] = [{"name": flag.name, "location": flag.location, "value": flag.value} for flag in route.flags]
+    return {**document, "locations": route.locations}
+
+
 def _routes_of(route: Route, addresses: Addresses, hedge_seconds: float) -> list[Json]:
     """The paths of a workload in a jurisdiction, with the retries that carry a request past a dead location.
 
@@ -100,6 +124,7 @@ def _routes_of(route: Route, addresses: Addresses, hedge_seconds: float) -> list
         default=DEFAULT_TIMEOUT_SECONDS,
     )
     tries = len({entry.priority for entry in route.weights})
+    mirrors = mirror_policies(route, _copies(route, addresses))
     retry_policy = {
         "retry_on": "connect-failure,refused-stream,reset,5xx",
         # One more than there are other locations, for a hedge that finds its location refusing.
@@ -126,6 +151,7 @@ def _routes_of(route: Route, addresses: Addresses, hedge_seconds: float) -> list
                     "timeout": _seconds(timeout),
                     "retry_policy": retry_policy,
                     "hedge_policy": {"hedge_on_per_try_timeout": tries > 1},
+                    **({"request_mirror_policies": mirrors} if mirrors and verb == "infer" else {}),
                 },
                 "request_headers_to_add": [_header(EPOCH_HEADER, str(route.epoch))],
                 "response_headers_to_add": [
@@ -204,13 +230,7 @@ def _assignment(route: Route, addresses: Addresses) -> Json:
                 "locality": {"zone": cloud, "region": region},
                 "priority": entry.priority,
                 "load_balancing_weight": entry.weight,
-                "lb_endpoints": [
-                    {
-                        "endpoint": {"address": socket_address(port)},
-                        "metadata": endpoint_metadata(entry.location, port),
-                    }
-                    for port in (address.ports if address is not None else ())
-                ],
+                "lb_endpoints": _servers(entry.location, address) if address is not None else [],
             }
         )
     return {
@@ -221,6 +241,29 @@ def _assignment(route: Route, addresses: Addresses) -> Json:
         # would send a part of its requests on.
         "policy": {"overprovisioning_factor": OVERPROVISIONING},
     }
+
+
+def _servers(location: str, address: EndpointAddress) -> list[Json]:
+    """A location's servers; while a version takes over by steps, each with its share. Whose share is nothing is left out."""
+    new = address.new
+    shares: dict[int, int | None] = dict.fromkeys(address.ports)
+    if new is not None and new.share > 0:
+        shares = {**dict.fromkeys(address.ports, 100 - new.share), new.port: new.share}
+    return [
+        {
+            "endpoint": {"address": socket_address(port)},
+            "metadata": endpoint_metadata(location, port),
+            **({"load_balancing_weight": share} if share is not None else {}),
+        }
+        for port, share in shares.items()
+        if share != 0
+    ]
+
+
+def _copies(route: Route, addresses: Addresses) -> dict[str, Copies]:
+    """Who gets copies of a route's requests, by location."""
+    found = {entry.location: addresses.get(_key(route, entry.location)) for entry in route.weights}
+    return {location: one.copies for location, one in found.items() if one is not None and one.copies is not None}
 
 
 def _direct(match: Json, status: int, body: str, media_type: str) -> Json:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import TransientError
 from mcml_assets.serving.edge.attempts import HISTOGRAM, PREFIX
+from mcml_assets.serving.edge.copies import COPIES
 from mcml_assets.serving.edge.watched import HOST
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class LocationTraffic:
 
 def traffic_counts(settings: Settings) -> tuple[LocationTraffic, ...]:
     """The counts of every server that was ever asked, up to a second ago. Raises `TransientError` where Envoy is silent."""
+    return read_counts(exposed_counts(settings))
+
+
+def exposed_counts(settings: Settings) -> str:
+    """What Envoy exposes, for `read_counts`. Raises as `traffic_counts` does."""
     import httpx  # noqa: PLC0415 - only who asks
 
     address = f"http://{HOST}:{settings.edge_admin_port}/stats/prometheus"
@@ -71,16 +77,20 @@ def traffic_counts(settings: Settings) -> tuple[LocationTraffic, ...]:
         answer = httpx.get(address, params={"filter": f"^{PREFIX}"}, timeout=SECONDS, trust_env=False).raise_for_status()
     except httpx.HTTPError as error:
         raise TransientError(f"the edge's counts cannot be read at {address}: {type(error).__name__}") from error
-    return read_counts(answer.text)
+    return answer.text
 
 
-def read_counts(text: str) -> tuple[LocationTraffic, ...]:
-    """The counts in what Envoy exposes, in the order of workload, jurisdiction, location and port."""
+def read_counts(text: str, *, copies: bool = False) -> tuple[LocationTraffic, ...]:
+    """The counts in what Envoy exposes, in the order of workload, jurisdiction, location and port: of what callers asked, or
+    of the copies of that, whose answers nobody got.
+    """
     from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - only who asks
 
     attempts: dict[tuple[str, str, str], list[Sample]] = defaultdict(list)
     for family in text_string_to_metric_families(text):
         for sample in family.samples if family.name == METRIC else ():
+            if sample.labels["route"].startswith(f"{COPIES}.") is not copies:
+                continue
             attempts[sample.labels["route"], sample.labels["location"], sample.labels["port"]].append(sample)
     return tuple(sorted((_counted(*key, samples) for key, samples in attempts.items()), key=lambda counts: counts.key))
 
@@ -92,7 +102,8 @@ def traffic_between(before: Sequence[LocationTraffic], after: Sequence[LocationT
 
 
 def _counted(route: str, location: str, port: str, samples: "Sequence[Sample]") -> LocationTraffic:
-    workload, _, jurisdiction = route.rpartition(".")
+    # A route's name, which that of its copies holds between others.
+    workload, jurisdiction = route.removeprefix(f"{COPIES}.").split(".")[:2]
     requests = failed = given_up = 0
     at_most: dict[float, int] = defaultdict(int)
     for sample in samples:

@@ -33,6 +33,7 @@ from mcml_assets.commands.runbook import runbook
 from mcml_assets.commands.scorecard import scorecard
 from mcml_assets.commands.snapshot import snapshot_app
 from mcml_assets.commands.terminal import Exit, Json, fail, out, print_json, read_platform
+from mcml_assets.commands.top import top
 from mcml_assets.commands.topology import topology_app
 from mcml_assets.commands.traffic import traffic_app
 from mcml_assets.configuration.settings import Settings
@@ -63,7 +64,7 @@ app.add_typer(topology_app, name="topology")
 app.add_typer(traffic_app, name="traffic")
 for command in (dev, start, stop, daemon, doctor, failover, failback, evacuate, whatif, rebuild):
     app.command()(command)
-for command in (explain, stale, predictions, readiness, runbook, scorecard):
+for command in (top, explain, stale, predictions, readiness, runbook, scorecard):
     app.command()(command)
 
 

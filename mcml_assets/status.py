@@ -4,7 +4,7 @@ Collecting is here, printing in `cli.py`. A value that cannot be had is None, an
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mcml_assets.clouds.fault_plan import list_faults
@@ -13,13 +13,16 @@ from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.lag import replication_lag
+from mcml_assets.domain.readiness import SyntheticFacts
 from mcml_assets.domain.snapshot import Manifest, Pointer
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import PlacedLocation, Placement, Role, Workload
 from mcml_assets.register.quorum import QuorumRegister
+from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
 from mcml_assets.serving.manifest import endpoint_name
 from mcml_assets.serving.platforms import PlacedPlatforms
+from mcml_assets.serving.synthetic_results import last_synthetic
 from mcml_assets.snapshots.store import SnapshotStore
 
 RUNNING = (EndpointState.READY, EndpointState.ROLLING_OUT)
@@ -55,7 +58,7 @@ class LocationStatus:
 
 def collect_status(workloads: Sequence[Workload], topology: Topology, settings: Settings) -> Iterator[LocationStatus]:
     """The status of every placed location, in the order of the placements."""
-    platform = PlacedPlatforms(topology, settings)
+    platform, folder = PlacedPlatforms(topology, settings), DataPlaneFolder.of(settings)
     try:
         faults = list_faults(settings)
     except ConfigurationError:
@@ -69,7 +72,8 @@ def collect_status(workloads: Sequence[Workload], topology: Topology, settings: 
             for placed in placement.locations:
                 endpoint = platform.status(endpoint_name(workload.name, placed.key))
                 set_here = tuple(fault.describe() for fault in faults if fault.concerns(placed.key))
-                yield _location_status(workload, placement, placed, acting, newest, stores, endpoint, set_here)
+                row = _location_status(workload, placement, placed, acting, newest, stores, endpoint, set_here)
+                yield _judged_by_answers(row, last_synthetic(folder, endpoint.name))
 
 
 def _acting(register: QuorumRegister, workload: Workload, jurisdiction: str) -> Acting | str:
@@ -144,6 +148,15 @@ def _location_status(
         problem=problem,
         faults=faults,
     )
+
+
+def _judged_by_answers(row: LocationStatus, synthetic: SyntheticFacts | None) -> LocationStatus:
+    """A server that says it is ready and fails synthetic transactions is not healthy. None of them says nothing: without
+    Dagster nobody makes them.
+    """
+    if not row.healthy or synthetic is None or not synthetic.fails:
+        return row
+    return replace(row, healthy=False, problem=f"synthetic transactions fail: {synthetic.problem or 'no reason given'}")
 
 
 def _served_version(endpoint: EndpointStatus) -> int | None:

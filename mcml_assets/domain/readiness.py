@@ -52,6 +52,11 @@ class SyntheticFacts:
     age_seconds: float
     problem: str | None = None
 
+    @property
+    def fails(self) -> bool:
+        """Whether they fail now, and not for the first time."""
+        return not self.passed and self.in_a_row >= FAILED_IN_A_ROW and self.age_seconds <= SYNTHETIC_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class LocationFacts:
@@ -315,7 +320,7 @@ def _synthetic(facts: LocationFacts) -> Point:
     if found.passed:
         return Point(Question.SYNTHETIC, Standing.MET, f"it gave golden predictions {found.age_seconds:.0f} s ago")
     said = found.problem or "no reason given"
-    if found.in_a_row < FAILED_IN_A_ROW:
+    if not found.fails:
         return Point(Question.SYNTHETIC, Standing.RESERVED, f"its last synthetic transaction failed: {said}")
     return Point(Question.SYNTHETIC, Standing.UNMET, f"its last {found.in_a_row} synthetic transactions failed: {said}")
 

@@ -10,13 +10,17 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mcml_assets.configuration.settings import Settings
+from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.serving.data_plane import edge_url, ensure_data_plane
+from mcml_assets.serving.edge.asked import Asked
 from mcml_assets.serving.edge.traffic_counts import LocationTraffic, traffic_between, traffic_counts
 from mcml_assets.serving.folder import DataPlaneFolder
+from mcml_assets.top import LocationTop, Watching
 from mcml_assets_tests.serving.collector import Collected, Span, collector
 from mcml_assets_tests.serving.prometheus import metrics_in, prometheus
-from mcml_assets_tests.serving.served_shop import PRIMARY, WARM, Shop, free_settings
+from mcml_assets_tests.serving.served_shop import COLD, PRIMARY, WARM, Shop, free_settings
 from mcml_assets_tests.serving.test_observability import panels, rules
 from mcml_assets_tests.serving.waiting import until
 from mcml_assets_tests.serving.watched_shop import answered_by, ask, frozen, watched_shop
@@ -216,3 +220,35 @@ def expressions() -> list[str]:
     recorded = [rule["expr"] for rule in rules()]
     drawn = [target["expr"].replace("$route", ".*") for panel in panels() for target in panel["targets"]]
     return recorded + drawn
+
+
+def test_top_sees_a_frozen_location_without_dagster(shop: Shop) -> None:
+    """Rates, times, route and standing of each location come from the live edge; one that hangs is seen, and by its name."""
+    watching = Watching([shop.workload], load_topology(Settings().topology_file), shop.settings)
+
+    def seen() -> dict[str, LocationTop]:
+        view = watching.look()
+        assert view.edge_problem is None
+        return {row.location: row for row in view.locations}
+
+    try:
+        seen()
+        ask(shop, 20)
+        settled(shop)
+        calm = seen()
+        assert {location: row.edge for location, row in calm.items()} == {
+            PRIMARY: Asked.ASKED, WARM: Asked.ASKED, COLD: Asked.ABSENT
+        }  # fmt: skip
+        assert (calm[PRIMARY].route_acting, calm[PRIMARY].route_epoch) == (PRIMARY, 1)
+        assert (calm[PRIMARY].requests_per_second or 0) > 0
+        assert calm[PRIMARY].p50_milliseconds is not None
+        assert calm[WARM].requests_per_second == 0
+        with frozen(shop, PRIMARY):
+            ask(shop, 5)
+            until(lambda: seen()[PRIMARY].edge in (Asked.EJECTED, Asked.UNHEALTHY), "the edge leaves it out")
+            ill = seen()[PRIMARY]
+            assert not ill.healthy
+            assert (ill.budget_left or 0) < (calm[PRIMARY].budget_left or 0)
+        until(lambda: seen()[PRIMARY].edge is Asked.ASKED, "it is asked again")
+    finally:
+        watching.close()

@@ -12,7 +12,7 @@ from mcml_assets.domain.canary import DEFAULT_CANARY
 from mcml_assets.domain.contract import OnBreakingContract
 from mcml_assets.domain.drift import DEFAULT_DRIFT, DriftReference
 from mcml_assets.domain.endpoint_access import EndpointCapability
-from mcml_assets.domain.error_budget import DEFAULT_OBJECTIVES
+from mcml_assets.domain.error_budget import DEFAULT_OBJECTIVES, ROLLOUT_RATE
 from mcml_assets.domain.quality import DEFAULT_QUALITY
 from mcml_assets.domain.workload import DEFAULT_RETENTION, FIRST_VERSION, Classification, Failback
 
@@ -197,13 +197,21 @@ class ServingModel(Written):
     )
 
     @model_validator(mode="after")
-    def _slow_before_late(self) -> "ServingModel":
+    def _can_be_missed(self) -> "ServingModel":
         slow, late = self.objectives.latency.milliseconds, self.timeout_seconds * 1000
         if slow >= late:
             raise ValueError(
                 f"objectives.latency.milliseconds ({slow:g}) must be below timeout_seconds ({late:g} ms): what takes longer "
                 "than the timeout is no slow answer, but none"
             )
+        lowest = 1 - 1 / ROLLOUT_RATE
+        promised = {"availability": self.objectives.availability, "latency.share": self.objectives.latency.share}
+        for name, share in promised.items():
+            if self.rollout is not None and share <= lowest:
+                raise ValueError(
+                    f"objectives.{name} ({share:g}) must be above {lowest:.4f} with rollout.steps: below it no share of bad "
+                    f"answers burns the budget at {ROLLOUT_RATE:g} times its rate, and no step could ever fail"
+                )
         return self
 
 

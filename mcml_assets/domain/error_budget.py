@@ -15,6 +15,8 @@ DAY_SECONDS = 86400.0
 # One failed request of ten is a hundred times the budget of 99.9 %, and says nothing: the chapter's part on low-traffic
 # services. Fewer bad answers than this, in the long window, are never taken for a fire.
 LEAST_BAD = 3
+# What pages people when it lasts an hour, by table 5-8 in 30 days.
+ROLLOUT_RATE = 14.4
 
 
 class Objective(StrEnum):
@@ -95,7 +97,7 @@ def rollout_window(seconds: float) -> BurnWindow:
     """The pair by which a step of a rollout is judged, `seconds` long: the rate that pages people within an hour, and the
     table's twelfth for the short window. A step lasts minutes, so a slower fire is left to the workload's own alerts.
     """
-    return BurnWindow(seconds, seconds / 12, 14.4)
+    return BurnWindow(seconds, seconds / 12, ROLLOUT_RATE)
 
 
 @dataclass(frozen=True, slots=True)

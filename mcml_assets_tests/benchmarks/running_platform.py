@@ -93,7 +93,9 @@ class Platform:
     def caught_up(self) -> bool:
         """Whether every location holds the newest data and its features, and answers, be it with a former model."""
         rows = self.rows()
-        return all(row.lag_seconds == 0 and row.endpoint in ("ready", "cold") for row in rows) and not self.lacking(rows)
+        return all(
+            row.lag_seconds == 0 and row.endpoint in ("ready", "rolling out", "cold") for row in rows
+        ) and not self.lacking(rows)
 
     @staticmethod
     def lacking(rows: Sequence[LocationStatus]) -> list[str]:

@@ -67,6 +67,16 @@ MISTAKES = {
         ("compute_profile: small\n", "compute_profile: small\n    rollout: {steps: [100], canaries: [aws/eu-central-1]} #!\n"),
         "serving.rollout.canaries[0]: 'aws/eu-central-1' is a cold standby and runs no server that could be judged",
     ),
+    "objective that no step can miss": (
+        (
+            "serving:\n    compute_profile: small\n",
+            "serving: #!\n    compute_profile: small\n    rollout: {steps: [100]}\n    objectives: {availability: 0.9}\n",
+        ),
+        (
+            "serving: objectives.availability (0.9) must be above 0.9306 with rollout.steps: below it no share of bad "
+            "answers burns the budget at 14.4 times its rate, and no step could ever fail"
+        ),
+    ),
     "slow only when it is late": (
         (
             "serving:\n    compute_profile: small\n",

@@ -92,8 +92,9 @@ test-terraform: install ## Validate, test and apply AWS's infrastructure to an e
 study-drift: install ## Replay a real year for deploy/docs/drift.md; takes minutes
 	$(BIN)/python -m mcml_assets_tests.studies.drift_page
 
-bench-serving: install ## Measure the edge beside Envoy and HAProxy, and what is lost while endpoints fail; writes build/bench/serving.json
-	$(BIN)/python -m mcml_assets_tests.benchmarks.serving
+SOAK ?= 600
+bench-serving: install ## Measure the edge beside Envoy and HAProxy, and what is lost while endpoints fail; SOAK seconds of random faults; writes build/bench/serving.json
+	$(BIN)/python -m mcml_assets_tests.benchmarks.serving --soak $(SOAK)
 
 lock: install ## Resolve requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade --group dev pyproject.toml --output-file requirements.lock

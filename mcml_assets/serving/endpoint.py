@@ -305,10 +305,11 @@ class Endpoint:
     def _take_up(self, server: WatchedServer, now: float) -> None:
         """The candidate is ready: it serves from now on, or by the steps of its rollout."""
         rollout = self.rollout
-        by_steps = rollout is not None and not rollout.record.ended and self.wanted is not None
-        if rollout is not None and by_steps and server.instance.revision == rollout.wanted.revision:
-            self.candidate = None
-            server.began = now
+        if rollout is not None and not rollout.record.ended and server.instance.revision == rollout.wanted.revision:
+            self.candidate, server.began = None, now
+            if (left := rollout.release()) is not None:
+                # The same package by another manifest: its former server was watched until now.
+                self._retire(left, now, overlap=0)
             rollout.take_up(server)
         else:
             self._promote(server, now)
@@ -329,9 +330,8 @@ class Endpoint:
 
     def _retire(self, server: WatchedServer, now: float, overlap: float = OVERLAP_SECONDS) -> None:
         """The server ends once it has answered what it was asked; for `overlap` seconds the edge asks it still."""
-        routed_until = now + overlap
-        ask_at = routed_until + DRAIN_SECONDS
-        self.draining.append(DrainingServer(server.instance, routed_until, ask_at, ask_at + GRACE_SECONDS))
+        ask_at = now + overlap + DRAIN_SECONDS
+        self.draining.append(DrainingServer(server.instance, now + overlap, ask_at, ask_at + GRACE_SECONDS))
 
     def _retire_all(self, now: float) -> None:
         new = self.rollout.release() if self.rollout is not None else None

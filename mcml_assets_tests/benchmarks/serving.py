@@ -9,9 +9,10 @@ import os
 import signal
 import subprocess
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median, quantiles
@@ -36,6 +37,7 @@ from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.routes import publish_route
 from mcml_assets_tests.benchmarks.load import Answer, Load
 from mcml_assets_tests.benchmarks.report import Result, publish
+from mcml_assets_tests.benchmarks.serving_endurance import Fallen, cold_and_warm, processor_time, soak, wrong_answers
 from mcml_assets_tests.ports import free_ports
 from mcml_assets_tests.serving.served_shop import CUSTOMER, PRIMARY, TIME, WARM, Shop, build_shop
 
@@ -52,21 +54,28 @@ ASKING = "an edge that asks who calls"
 HAPROXY = Path("/usr/sbin/haproxy")
 
 
-@dataclass(frozen=True, slots=True)
-class Fallen:
-    """One way in which the acting location fails: how it is made to, how it is mended, and for how long it is watched."""
-
-    name: str
-    strike: Callable[[], object]
-    mend: Callable[[], object]
-    seconds: float
-
-
 def main() -> None:
-    """Run everything and publish."""
+    """Run everything and publish; `--only endurance` leaves out what `serving.py` measures itself."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--soak", type=float, default=600.0, metavar="SECONDS", help="how long faults follow each other")
+    parser.add_argument("--only", choices=["endurance"], help="leave out overhead, routes and single faults")
+    options = parser.parse_args()
     with TemporaryDirectory() as scratch, served(Path(scratch)) as shop:
-        results = [*overhead(shop, Path(scratch)), *growth(shop), obeyed(shop), *failures(shop)]
-    publish("serving", results)
+        results = [] if options.only else [*overhead(shop, Path(scratch)), *growth(shop), obeyed(shop), *failures(shop)]
+        results += endurance(shop, Path(scratch), options.soak)
+    publish("serving_endurance" if options.only else "serving", results)
+
+
+def endurance(shop: Shop, scratch: Path, soak_seconds: float) -> list[Result]:
+    """Cold starts, processor time, a version that answers wrongly, and a soak."""
+
+    def ask(count: int) -> list[float]:
+        return closed_loop(shop.settings.edge_port, PATH, count)
+
+    results = [*cold_and_warm(shop, ask), *processor_time(shop, ask), *wrong_answers(shop, PATH, QUESTION, RATE, scratch)]
+    wait_for(shop, PRIMARY)
+    ways, recovered = lambda: ways_to_fall(shop), lambda: wait_for(shop, PRIMARY)
+    return [*results, *soak(shop, PATH, QUESTION, RATE, ways, recovered, soak_seconds)]
 
 
 @contextmanager

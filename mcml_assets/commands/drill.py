@@ -13,6 +13,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from mcml_assets.commands.drill_render import render
 from mcml_assets.commands.terminal import Json, err, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.drill import Verdict
@@ -36,6 +37,9 @@ class DrillExit(IntEnum):
 
 EXITS = {Verdict.MET: DrillExit.MET, Verdict.MISSED: DrillExit.MISSED, Verdict.REFUSED: DrillExit.REFUSED,
          Verdict.ABORTED: DrillExit.ABORTED}  # fmt: skip
+
+
+drill_app.command()(render)
 
 
 @drill_app.command("list")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.domain.error_budget import DEFAULT_OBJECTIVES, Counted, Objective, burn_rate
+from mcml_assets.domain.error_budget import Counted, Objective, Objectives, burn_rate
 from mcml_assets.domain.errors import TransientError
 from mcml_assets.domain.route import Route
 from mcml_assets.domain.topology import Topology
@@ -172,7 +172,7 @@ def _row(workload: Workload, placement: Placement, placed: PlacedLocation, seen:
         given_up_per_second=counted.given_up / seen.seconds if counted is not None else None,
         p50_milliseconds=counted.quantile(0.5) if counted is not None else None,
         p99_milliseconds=counted.quantile(0.99) if counted is not None else None,
-        budget_left=_budget_left(seen.ever.get(key)) if seen.ever is not None else None,
+        budget_left=_budget_left(seen.ever.get(key), workload.serving.objectives) if seen.ever is not None else None,
         acting=seen.acting(workload.name, placement.jurisdiction),
         route_acting=route.locations[0] if route is not None else None,
         route_epoch=route.epoch if route is not None else None,
@@ -197,13 +197,13 @@ def _problem(route: Route | None, location: str, edge: Asked | None, status: Loc
     return None
 
 
-def _budget_left(counts: LocationTraffic | None) -> float | None:
+def _budget_left(counts: LocationTraffic | None, objectives: Objectives) -> float | None:
     """An attempt that was given up for another location's answer is one that this location did not answer."""
     if counts is None or counts.requests == 0:
         return None
-    errors, slow = counts.failed + counts.given_up, counts.slower_than(DEFAULT_OBJECTIVES.latency_milliseconds)
+    errors, slow = counts.failed + counts.given_up, counts.slower_than(objectives.latency_milliseconds)
     found = Counted(counts.requests, errors, max(0, min(slow, counts.requests - errors)))
-    return 1.0 - max(burn_rate(found, objective, DEFAULT_OBJECTIVES) for objective in Objective)
+    return 1.0 - max(burn_rate(found, objective, objectives) for objective in Objective)
 
 
 def _by_location(counts: Sequence[LocationTraffic]) -> dict[Key, LocationTraffic]:

@@ -117,7 +117,7 @@ def test_what_is_left_of_a_budget(counts: dict[str, int], left: float | None) ->
     """Failures and answers that nobody waited for spend it, ten of 10,000 all of it, and nothing asked says nothing."""
     at_most = {DEFAULT_OBJECTIVES.latency_milliseconds: counts["requests"], float("inf"): counts["requests"]}
     traffic = LocationTraffic("shop", "UK", "aws/eu-west-2", 1, at_most=at_most, **counts)
-    found = _budget_left(traffic)
+    found = _budget_left(traffic, DEFAULT_OBJECTIVES)
     assert found == (pytest.approx(left) if left is not None else None)
 
 

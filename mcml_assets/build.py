@@ -40,6 +40,7 @@ from mcml_assets.configuration.workload import find_workload_files, load_workloa
 from mcml_assets.declaration import GRAIN_TAG
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Workload
+from mcml_assets.gameday_reminder import gameday_reminder, quarterly_gameday_reminder
 from mcml_assets.jobs import collection, integrity_scrub, replication_lag
 from mcml_assets.rehearsals import build_rehearsals
 from mcml_assets.resources.alerts import Alerts
@@ -66,8 +67,8 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
         dg.Definitions(sensors=[*_automation_sensors(), alerting, endpoint_health, *build_failover_sensors(settings)]),
         dg.Definitions(sensors=[build_synthetic_transactions(_all_workloads(settings))]),
         dg.Definitions(
-            jobs=[integrity_scrub, collection, replication_lag, restore_rehearsal],
-            schedules=[daily_scrub, daily_collection, lag_watch, weekly_restore_rehearsal],
+            jobs=[integrity_scrub, collection, replication_lag, restore_rehearsal, gameday_reminder],
+            schedules=[daily_scrub, daily_collection, lag_watch, weekly_restore_rehearsal, quarterly_gameday_reminder],
         ),
         build_rehearsals(settings),
     )

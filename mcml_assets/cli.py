@@ -22,6 +22,7 @@ from mcml_assets.commands.edge import edge_app
 from mcml_assets.commands.failover import evacuate, failback, failover, whatif
 from mcml_assets.commands.fault import fault_app
 from mcml_assets.commands.flag import flag_app
+from mcml_assets.commands.gameday import gameday_app
 from mcml_assets.commands.hold import hold_app
 from mcml_assets.commands.platform import dev, start, stop
 from mcml_assets.commands.prediction import explain, predictions, stale
@@ -56,6 +57,7 @@ app.add_typer(drill_app, name="drill")
 app.add_typer(edge_app, name="edge")
 app.add_typer(fault_app, name="fault")
 app.add_typer(flag_app, name="flag")
+app.add_typer(gameday_app, name="gameday")
 app.add_typer(hold_app, name="hold")
 app.add_typer(register_app, name="register")
 app.add_typer(rollout_app, name="rollout")

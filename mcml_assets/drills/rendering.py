@@ -12,7 +12,7 @@ from typing import Any
 
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.faults import FaultKind
-from mcml_assets.domain.scenario import Injection, Kind, ProcessFault, Scenario, Target, struck
+from mcml_assets.domain.scenario import Injection, Kind, Moment, ProcessFault, Scenario, Target, struck
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import PlacedLocation, Workload
 
@@ -82,6 +82,8 @@ def strikes(
         if injection.target == Target.PLATFORM:
             lacks.append(f"{injection.kind} {why_not(injection.kind)}")
             continue
+        if injection.after is not Moment.STEADY:
+            lacks.append(f"{injection.kind} begins at a moment of the drill that no tool knows ({injection.after})")
         target = struck(injection.target, acting, placement, topology)
         hit = [placed for placed in placement.locations if target in (placed.key, placed.location.cloud)]
         found += [Strike(injection, placed) for placed in hit]

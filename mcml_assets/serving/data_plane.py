@@ -105,6 +105,8 @@ def stop_data_plane(settings: Settings) -> None:
 def main() -> int:
     """Run until SIGTERM or SIGINT; the exit status is 1 when a port is taken, and 0 when another one runs already."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    # A rollout asks its new version each second, and the edge what it counted: no line for each.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     from mcml_assets.serving.controller import Controller  # noqa: PLC0415 - only the process itself needs it
 
     settings = Settings()

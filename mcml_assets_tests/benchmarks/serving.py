@@ -74,7 +74,7 @@ def endurance(shop: Shop, scratch: Path, soak_seconds: float) -> list[Result]:
 
     results = [*cold_and_warm(shop, ask), *processor_time(shop, ask), *wrong_answers(shop, PATH, QUESTION, RATE, scratch)]
     wait_for(shop, PRIMARY)
-    ways, recovered = lambda: ways_to_fall(shop), lambda: wait_for(shop, PRIMARY)
+    ways, recovered = lambda: ways_to_fall(shop), lambda: wait_for(shop, PRIMARY, calm=1)
     return [*results, *soak(shop, PATH, QUESTION, RATE, ways, recovered, soak_seconds)]
 
 

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import httpx
 import psutil
 
+from mcml_assets.domain.error_budget import Objectives
 from mcml_assets.domain.rollout import Phase
 from mcml_assets.domain.workload import RolloutSteps
 from mcml_assets.serving.data_plane import data_plane_state
@@ -32,6 +34,8 @@ from mcml_assets_tests.training.synthetic import make_rows
 
 # The location that is measured comes first: the others keep their version.
 STEPS = RolloutSteps(percents=(20, 100), dwell_seconds=30, shadow_seconds=3, canaries=(PRIMARY,))
+# Only what is wrong may end it here: not how busy the machine is that measures.
+OBJECTIVES = Objectives(availability=0.95, latency_milliseconds=1500, latency_share=0.95)
 READY_SECONDS = 120
 SLOW_SECONDS = 1.0
 CALM_SECONDS = 5.0  # between two faults of the soak, and before the first
@@ -79,10 +83,10 @@ def processor_time(shop: Shop, ask: Callable[[int], list[float]]) -> list[Result
     ]
 
 
-def wrong_answers(shop: Shop, path: str, question: dict[str, object], rate: float, scratch: Path) -> list[Result]:
+def wrong_answers(shop: Shop, path: str, question: dict[str, Any], rate: float, scratch: Path) -> list[Result]:
     """A version that begins to answer wrongly while it takes over: until it is gone, and what failed meanwhile."""
     turned = scratch / "turned"
-    serving = replace(shop.workload.serving, rollout=STEPS)
+    serving = replace(shop.workload.serving, rollout=STEPS, objectives=OBJECTIVES)
     rolling = replace(
         shop, workload=replace(shop.workload, serving=serving), packages={**shop.packages, 2: scratch / "turning"}
     )
@@ -90,11 +94,11 @@ def wrong_answers(shop: Shop, path: str, question: dict[str, object], rate: floa
     platform, name = LocalEndpointPlatform(shop.settings), f"shop@{PRIMARY}"
     with Load(shop.settings.edge_port, path, question, rate) as load:
         platform.apply(rolling.manifest(PRIMARY, 2))
-        _until(lambda: _phase(shop, name) is Phase.SHIFTING)
+        _reach(shop, name, Phase.SHIFTING)
         time.sleep(2)
         turned.touch()
         began = time.monotonic()
-        _until(lambda: _phase(shop, name) is Phase.ROLLED_BACK)
+        _reach(shop, name, Phase.ROLLED_BACK)
         took = time.monotonic() - began
         time.sleep(3)
     record = read_record(DataPlaneFolder.of(shop.settings), name)
@@ -111,7 +115,7 @@ def wrong_answers(shop: Shop, path: str, question: dict[str, object], rate: floa
 def soak(
     shop: Shop,
     path: str,
-    question: dict[str, object],
+    question: dict[str, Any],
     rate: float,
     ways: Callable[[], Sequence[Fallen]],
     recovered: Callable[[], object],
@@ -174,11 +178,6 @@ def _busy(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def _phase(shop: Shop, name: str) -> Phase | None:
-    record = read_record(DataPlaneFolder.of(shop.settings), name)
-    return record.phase if record is not None else None
-
-
 def _write_turning(shop: Shop, turned: Path) -> None:
     """A package whose model is right until the file is there. Its servers find the model's class in the folder that the
     data plane was started in, which has to be the project's.
@@ -194,9 +193,13 @@ def _write_turning(shop: Shop, turned: Path) -> None:
     )  # fmt: skip
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def _reach(shop: Shop, name: str, phase: Phase) -> None:
+    """Wait until an endpoint's rollout is there."""
     deadline = time.monotonic() + READY_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SystemExit("waited in vain")
+    while True:
+        record = read_record(DataPlaneFolder.of(shop.settings), name)
+        if record is not None and record.phase is phase:
+            return
+        if time.monotonic() > deadline or (record is not None and record.ended):
+            raise SystemExit(f"never {phase}: {record.sentence() if record is not None else 'there is no rollout'}")
         time.sleep(0.02)

@@ -6,6 +6,7 @@ What follows from findings is decided in `domain/rollout.py`; which servers ther
 
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from mcml_assets.serving.edge.copies import Copies
 from mcml_assets.serving.edge.render import NewVersion
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.manifest import WantedEndpoint
+from mcml_assets.serving.outage import planned_outage
 from mcml_assets.serving.package import read_package
 from mcml_assets.serving.ports import HOST
 from mcml_assets.serving.processes import is_alive
@@ -27,11 +29,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class LocationRollout:
-    """A rollout, and the new version's server once it is ready."""
+    """A rollout, and the new version's server once it is ready. `dark` says whether an outage of the location is planned."""
 
     folder: DataPlaneFolder
     wanted: WantedEndpoint
     record: Rollout
+    dark: Callable[[], bool]
     server: WatchedServer | None = None
     watch: Watch | None = None
 
@@ -57,6 +60,11 @@ class LocationRollout:
         self, now: float, waits: str | None, refused: str | None, counts: EdgeCounts | None, pool: Executor
     ) -> WatchedServer | None:
         """One look; returns the server that has to go, when the rollout went back. `refused` is why no server can start."""
+        if self.dark():
+            # Whatever is asked there is refused, and no version is to blame: it stands still until that is over.
+            if self.watch is not None:
+                self.watch.forget()
+            return None
         condemned = refused
         if self.server is not None and not is_alive(self.server.instance.process):
             condemned = f"availability: the server of version {self.record.version} died"
@@ -111,16 +119,17 @@ def rollout_of(
         return present
     if wanted.rollout is None or not wanted.runs:
         return None
+    dark = planned_outage(folder.faults, wanted.location)
     try:
         record = read_record(folder, wanted.name)
     except McmlError as error:
         log.error("%s", error)
         record = None
     if record is not None and record.digest == wanted.digest:
-        return LocationRollout(folder, wanted, record)
+        return LocationRollout(folder, wanted, record, dark)
     if answering is None or answering.digest == wanted.digest:
         return None
     versions = answering.version, wanted.version
     record = begin(wanted.workload, wanted.location, *versions, wanted.digest, wanted.rollout, time.time())
     write_record(folder, record)
-    return LocationRollout(folder, wanted, record)
+    return LocationRollout(folder, wanted, record, dark)

@@ -80,6 +80,11 @@ class Watch:
         self.samples.append(Sample(now, requests, errors, min(slow, requests - errors)))
         del self.samples[:-KEPT_SAMPLES]
 
+    def forget(self) -> None:
+        """Begin to count anew, and await no answer that is under way."""
+        self.samples.clear()
+        self._under_way.clear()
+
     def seen(self, seconds: float, now: float) -> int:
         """How many answers came in the last seconds."""
         return counted(self.samples, seconds, now).requests

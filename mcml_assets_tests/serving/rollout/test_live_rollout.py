@@ -163,3 +163,10 @@ def test_no_copy_is_logged_as_a_prediction(shop: Shop, platform: LocalEndpointPl
     logs = [file.read_text() for file in platform.folder.predictions.rglob("*.jsonl")]
     assert any(shop.digest(2) in text for text in logs)
     assert not any(shop.digest(3) in text for text in logs)
+
+
+def test_a_rollout_logs_its_steps_and_no_question(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """What is asked each second leaves no line; each step and each return leaves one."""
+    text = platform.folder.own_log("data_plane").read_text()
+    assert "HTTP Request" not in text
+    assert f"shop@{WARM}: rollout of version 2 to 3 is rolled back: availability: " in text

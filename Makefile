@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors outage-pictures bench-register bench-replication simulate study-drift test-k8s test-terraform lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors outage-pictures bench-register bench-replication simulate study-drift test-k8s test-terraform scan lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -88,6 +88,21 @@ test-k8s: install ## Run the clusters' tests on a real kube-apiserver, built fro
 # Terraform and its providers are no packages: whoever has them says where, MIRROR being a folder as `terraform providers mirror` makes it.
 test-terraform: install ## Validate, test and apply AWS's infrastructure to an emulated account; needs terraform and MIRROR=<folder>
 	MCML_TERRAFORM=$(MIRROR) $(BIN)/python -m pytest -m live mcml_assets_tests/deploy/test_terraform_applied.py
+
+# Scanners have an environment of their own: none of them is anything that the project needs.
+build/scan/.installed: $(VENV)/.installed deploy/ci/scanners.txt
+	@$(BIN)/uv venv --quiet --clear build/scan
+	@VIRTUAL_ENV=build/scan $(BIN)/uv pip sync --quiet --require-hashes deploy/ci/scanners.txt
+	@touch $@
+
+CHECKOV = build/scan/bin/checkov --skip-download --quiet --compact
+scan: build/scan/.installed ## Scan for secrets and for weak infrastructure; AUDIT=1 also asks the vulnerability service about the lock
+	git ls-files -z | xargs -0 build/scan/bin/detect-secrets-hook --baseline deploy/ci/secrets.baseline
+	$(CHECKOV) --framework terraform -d deploy/terraform
+	$(CHECKOV) --config-file deploy/ci/checkov.yaml --framework dockerfile -d deploy/docker
+	$(BIN)/python -m mcml_assets_tests.deploy.chart build/scan/chart.yaml
+	$(CHECKOV) --config-file deploy/ci/checkov.yaml --framework kubernetes -f build/scan/chart.yaml
+	$(if $(AUDIT),build/scan/bin/pip-audit --require-hashes --disable-pip -r requirements.lock)
 
 study-drift: install ## Replay a real year for deploy/docs/drift.md; takes minutes
 	$(BIN)/python -m mcml_assets_tests.studies.drift_page

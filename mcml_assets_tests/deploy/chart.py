@@ -1,7 +1,12 @@
-"""The chart, rendered by Helm itself, with the least values that a cluster needs."""
+"""The chart, rendered by Helm itself, with the least values that a cluster needs.
 
+`python -m mcml_assets_tests.deploy.chart FILE` writes every cloud's objects, for scanners.
+"""
+
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import helm_python as helm
@@ -67,3 +72,8 @@ def _merged(under: Object, over: Mapping[str, Any]) -> Object:
     for key, value in over.items():
         both[key] = _merged(both[key], value) if isinstance(value, dict) and isinstance(both.get(key), dict) else value
     return both
+
+
+if __name__ == "__main__":
+    every = [one for cloud in CLOUDS for one in render(values(cloud))]
+    Path(sys.argv[1]).write_text(yaml.safe_dump_all(every))

@@ -53,6 +53,7 @@ def markdown(result: DrillResult, picture: bytes | None) -> str:
     """The report as the UI shows it on the materialization."""
     lines = [f"## {result.title}", "", f"**{VERDICT_WORDS[result.verdict]}**", "", result.hypothesis, ""]
     lines += [f"- {reason}" for reason in result.reasons]
+    lines += [f"- surprise: {told}" for told in surprises(result)]
     if picture is not None:
         lines += ["", as_markdown("timeline", picture)]
     if result.judged:
@@ -68,8 +69,16 @@ def markdown(result: DrillResult, picture: bytes | None) -> str:
     return "\n".join(lines)
 
 
-def html(result: DrillResult, picture: bytes | None) -> str:
-    """The report as one page that can be sent and kept."""
+def surprises(result: DrillResult) -> list[str]:
+    """What failed beyond the fault itself: runs that nobody asked to fail, and answers that were none."""
+    measured = result.measured
+    asked = {run.what for run in measured.runs if run.fails} if measured is not None else set[str]()
+    wanted = tuple(f"the run of {what} failed" for what in asked)
+    return [told.text for told in result.detections if " failed: " in told.text and not told.text.startswith(wanted)]
+
+
+def html(result: DrillResult, picture: bytes | None, runs: str) -> str:
+    """The report as one page that can be sent and kept; `runs` is where the Dagster UI shows the drill's runs."""
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - only who writes a report
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -80,6 +89,8 @@ def html(result: DrillResult, picture: bytes | None) -> str:
         verdict=VERDICT_WORDS[result.verdict],
         moments=moments(result),
         stages=stages(result),
+        surprises=surprises(result),
+        runs=runs,
         day=f"{datetime.fromtimestamp(result.began, UTC):%d %B %Y, %H:%M UTC}",
         picture=b64encode(picture).decode() if picture is not None else None,
         fault=result.measured.timeline.fault if result.measured is not None else None,
@@ -111,8 +122,10 @@ def timeline_picture(result: DrillResult) -> bytes | None:
         for axes in (above, below):
             axes.axvline(seconds, color=INK, linewidth=0.7, linestyle=":")
         height = top * (1.25 + 0.28 * number)  # one line each: the first moments lie within seconds
-        above.text(seconds, height, f" {words} {seconds:.0f} s", fontsize=6, color=INK, ha="left", va="center")
-    above.set_ylim(0, top * 3.2)
+        side = "right" if seconds > at[-1] * 0.7 else "left"
+        above.text(seconds, height, f" {words} {seconds:.0f} s ", fontsize=6, color=INK, ha=side, va="center")
+    above.set_ylim(0, top * 3.5)
+    above.set_yticks([0, top])
     for axes in (above, below):
         axes.set_xlim(at[0], at[-1] + 1)
         axes.tick_params(labelsize=6)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import dagster as dg
 
@@ -20,7 +21,8 @@ def keep(result: DrillResult, settings: Settings) -> Path:
     folder = settings.drills_folder / result.id
     folder.mkdir(parents=True, exist_ok=True)
     picture = timeline_picture(result)
-    write_atomically(folder / "report.html", html(result, picture))
+    runs = f"http://127.0.0.1:{settings.webserver_port}/runs?{urlencode({'q[0]': f'tag:{DRILL_TAG}={result.id}'})}"
+    write_atomically(folder / "report.html", html(result, picture, runs))
     if picture is not None:
         (folder / "timeline.png").write_bytes(picture)
     # Last: a folder with a result is whole.

@@ -13,7 +13,7 @@ from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.drill import Asked, Ended, Measured, Requests, Stage, Timeline, Verdict, by_second, judge
 from mcml_assets.domain.drill_result import DrillResult, Told
 from mcml_assets.domain.scenario import Objectives
-from mcml_assets.drills.report import TEMPLATE, html, markdown, timeline_picture
+from mcml_assets.drills.report import TEMPLATE, html, markdown, surprises, timeline_picture
 from mcml_assets.drills.results import keep, kept_results, metadata
 
 SCHEMA = json.loads(TEMPLATE.with_name("result.schema.json").read_text())
@@ -63,14 +63,24 @@ def test_the_json_is_what_the_schema_says(result: DrillResult) -> None:
 
 def test_the_page_tells_the_whole_story_and_calls_nobody() -> None:
     """Hypothesis, verdict, every objective, decision and moment are on it; it loads nothing, and text stays text."""
-    page = html(RESULT, timeline_picture(RESULT))
+    page = html(RESULT, timeline_picture(RESULT), "http://127.0.0.1:3000/runs?q=a&b")
     for told in ("Objectives missed", "Callers notice nothing &amp; work moves.", "moves from aws/eu-west-2", "+11.0 s",
                  "at most 0 requests fail", "no event", "data:image/png;base64,"):  # fmt: skip
         assert told in page, told
     assert "<script>" not in page
-    assert re.findall(r"(?:src|href)=\"(?!data:)", page) == []
-    assert "https://" not in page
-    assert "http://" not in page
+    assert re.findall(r"src=\"(?!data:)|<link|@import|url\(", page) == []
+    # What a reader may click, and nothing loads by itself.
+    assert re.findall(r"https?://[^\"]*", page) == ["http://127.0.0.1:3000/runs?q=a&amp;b"]
+
+
+def test_what_failed_beyond_the_fault_is_told_as_a_surprise() -> None:
+    """A run that had to fail is none; another one, and an answer that nobody got, are."""
+    detections = (
+        Told(FAULT, "the run of raw_data in gcp/europe-west2 failed: LocationUnavailable"),
+        Told(FAULT, "the run of model in UK failed: no typed error"),
+        Told(FAULT, "a probe found the acting location down"),
+    )
+    assert surprises(replace(RESULT, detections=detections)) == ["the run of model in UK failed: no typed error"]
 
 
 def test_the_ui_shows_the_same_with_numbers_to_plot() -> None:

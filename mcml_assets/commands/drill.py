@@ -131,9 +131,10 @@ def results(
 
     documents = kept_results(Settings())
     if markdown:
+        from mcml_assets.configuration.scenario_files import scenario_files  # noqa: PLC0415 - pydantic models
         from mcml_assets.drills.page import page  # noqa: PLC0415 - only for the page
 
-        typer.echo(page(documents), nl=False)
+        typer.echo(page(documents, scenario_files()), nl=False)
         return
     if json_:
         print_json(documents)

@@ -3,7 +3,7 @@
 No figure here was typed by anybody. What one drill showed is its own report's business.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,12 +19,17 @@ the acting location been lost for good when the fault ended. A dash: the work di
 HEADINGS = ("scenario", "where", "noticed", "recovery", "left behind", "at risk", "requests lost", "wrong", "p99", "verdict")
 
 
-def page(documents: Sequence[Mapping[str, Any]]) -> str:
-    """The page as Markdown; `documents` are results as `mcml drill run --json` prints them, oldest first."""
+def page(documents: Sequence[Mapping[str, Any]], scenarios: Iterable[str]) -> str:
+    """The page as Markdown; `documents` are results as `mcml drill run --json` prints them, oldest first.
+
+    Of all `scenarios`, those that no document is about are named as not measured.
+    """
     newest = {one["scenario"]: one for one in documents if one["verdict"] != Verdict.REFUSED}
     chosen = [newest[name] for name in sorted(newest)]
     lines = [INTRODUCTION, f"| {' | '.join(HEADINGS)} |", "| --- | --- |" + " ---: |" * 7 + " --- |"]
     lines += [f"| {' | '.join(_row(one))} |" for one in chosen]
+    if unmeasured := sorted(set(scenarios) - set(newest)):
+        lines += ["", f"Not measured here: {', '.join(unmeasured)}."]
     if missed := [one for one in chosen if one["verdict"] != Verdict.MET]:
         lines += ["", "## What was missed", ""]
         for one in missed:

@@ -1,5 +1,6 @@
 """What a runbook promises: each of its commands exists and does what the page says, on a platform where it has happened."""
 
+import re
 import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,6 +58,17 @@ def test_every_command_of_a_runbook_works_while_it_happens(name: str, tmp_path: 
             assert result.exit_code in (Exit.OK, Exit.UNHEALTHY, Exit.UNAVAILABLE, *found), f"{command}: {result.output}"
     finally:
         stage.mend()
+
+
+@pytest.mark.parametrize("name", sorted(RUNBOOKS))
+def test_commands_within_sentences_exist(name: str) -> None:
+    """What a page names in passing, with a value that only the reader knows, is a command of ours too."""
+    named = re.findall(r"`mcml ([^`]+)`", RUNBOOKS[name].markdown())
+    assert named
+    for words in map(str.split, named):
+        command = words[:2] if words[0] in ("drill", "register", "fault") else words[:1]
+        shown = CliRunner().invoke(app, [*command, "--help"])
+        assert shown.exit_code == Exit.OK, f"{command}: {shown.output}"
 
 
 @pytest.mark.parametrize("name", sorted(RUNBOOKS))

@@ -86,6 +86,7 @@ def _moving_decision(workload: Workload, jurisdiction: str, acting: str, targets
     )
     down = " ".join(f"--down {target}" for target in targets)
     yield Step("What would move, where to, and what would be left behind:", f"mcml whatif {down}")
+    yield Step("Which standbys could take over, and what speaks against the others:", f"mcml readiness {workload.name}")
     yield Step(
         f"If {acting} still acts after a minute, the reasons of the last decision say why nobody may take over. A location "
         "that is stale may only be chosen by a person, who accepts the loss."
@@ -152,6 +153,10 @@ def _no_way_back() -> Iterator[Step]:
 
 def _told(workload: Workload) -> Iterator[Step]:
     yield Step(f"The owner: {workload.owner}.")
+    yield Step(
+        "Whoever the platform's alerts reach (`MCML_ALERT_WEBHOOK`, `MCML_ALERT_SLACK`, `MCML_ALERT_PAGERDUTY` name where): "
+        "one alert for each cause, and its end. Say there who has taken it."
+    )
     if workload.regulations:
         yield Step(
             f"Whoever answers for {', '.join(workload.regulations)}: what moved, when, and that it stayed in its jurisdiction "

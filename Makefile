@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors outage-pictures bench-register bench-replication simulate study-drift test-k8s test-terraform scan lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors outage-pictures bench-register bench-replication bench-instance simulate study-drift test-k8s test-terraform scan lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -76,13 +76,16 @@ outage-pictures: install ## Break a cloud and mend it on a live platform, and ta
 bench-sensors: install ## Measure sensor ticks over many workloads and a long history; writes build/bench/sensors.json
 	$(BIN)/python -m mcml_assets_tests.benchmarks.sensors
 
+bench-instance: install ## Measure an instance on PostgreSQL beside one on sqlite; writes build/bench/instance.json; needs Debian's postgresql
+	$(BIN)/python -m mcml_assets_tests.benchmarks.instance
+
 SCHEDULES ?= 1000000
 simulate: install ## Simulate the register in SCHEDULES bad days and check every history; FIRST is the first seed
 	$(BIN)/python -m mcml_assets_tests.register.simulate --schedules $(SCHEDULES) --first $(or $(FIRST),0)
 
 test-k8s: install ## Run the clusters' tests on a real kube-apiserver, built from Debian's source; takes minutes the first time
 	@deploy/kubernetes/build-api-server.sh
-	MCML_KUBERNETES=$(CURDIR)/build/kubernetes $(BIN)/python -m pytest -m live mcml_assets_tests/serving/platforms/test_conformance.py -k kserve
+	MCML_KUBERNETES=$(CURDIR)/build/kubernetes $(BIN)/python -m pytest -m live mcml_assets_tests/serving/platforms/test_conformance.py mcml_assets_tests/compute/test_work.py -k 'kserve or pod'
 	MCML_KUBERNETES=$(CURDIR)/build/kubernetes $(BIN)/python -m pytest -m live mcml_assets_tests/deploy/test_real_cluster.py
 
 # Terraform and its providers are no packages: whoever has them says where, MIRROR being a folder as `terraform providers mirror` makes it.

@@ -20,7 +20,7 @@ from mcml_assets.configuration.workload import load_workload
 PACKAGE = Path(mcml_assets.__file__).parent
 HEAVY = [
     "azure", "boto3", "duckdb", "feast", "google.cloud", "kserve", "matplotlib", "mlflow", "numpy", "obstore",
-    "pandas", "pandera", "pyarrow", "sklearn",
+    "kubernetes", "pandas", "pandera", "pyarrow", "ray", "sklearn",
 ]  # fmt: skip
 NOUNS = [
     "canary_training", "drill_result", "endpoint", "feature_snapshot", "landing", "model", "raw_data", "resilience_scorecard",

@@ -33,26 +33,31 @@ def quality_check(asset: dg.AssetKey, partitions: dg.PartitionsDefinition) -> dg
 def quality_result(
     check: dg.AssetCheckSpec, workload: Workload, evaluation: "Evaluation", quality: "Quality", reliability: bytes
 ) -> dg.AssetCheckResult:
-    """Every judgement with the figures it rests on, and the picture of reliability (PNG)."""
+    """The check's result, where the model was trained in this process."""
+    description, figures = quality_figures(workload, evaluation, quality, reliability)
+    return dg.AssetCheckResult(
+        passed=quality.decision.passed, check_name=check.name, asset_key=check.asset_key, description=description,
+        metadata=figures,
+    )  # fmt: skip
+
+
+def quality_figures(
+    workload: Workload, evaluation: "Evaluation", quality: "Quality", reliability: bytes
+) -> tuple[str, dict[str, Any]]:
+    """What the check says, and every judgement with the figures it rests on and the picture of reliability (PNG)."""
     from mcml_assets.training.figures import as_markdown  # noqa: PLC0415 - only when a model is trained
 
     decision = quality.decision
     told = "The candidate becomes a model" if decision.passed else "The candidate is refused, and what is served goes on"
-    return dg.AssetCheckResult(
-        passed=decision.passed,
-        check_name=check.name,
-        asset_key=check.asset_key,
-        description=f"{told}: {decision.reason}.",
-        metadata={
-            **_finite(dict(_figures(quality))),
-            **evaluation_metadata(evaluation),
-            "decision": decision.reason,
-            "judgements": dg.MetadataValue.md(_judgements(quality)),
-            **({"by_segment": dg.MetadataValue.md(_by_segment(quality))} if quality.segments else {}),
-            "reliability": dg.MetadataValue.md(as_markdown("reliability", reliability)),
-            "reason_of_thresholds": workload.thresholds.quality.reason or "the defaults: none are declared",
-        },
-    )
+    return f"{told}: {decision.reason}.", {
+        **_finite(dict(_figures(quality))),
+        **evaluation_metadata(evaluation),
+        "decision": decision.reason,
+        "judgements": dg.MetadataValue.md(_judgements(quality)),
+        **({"by_segment": dg.MetadataValue.md(_by_segment(quality))} if quality.segments else {}),
+        "reliability": dg.MetadataValue.md(as_markdown("reliability", reliability)),
+        "reason_of_thresholds": workload.thresholds.quality.reason or "the defaults: none are declared",
+    }
 
 
 def evaluation_metadata(evaluation: "Evaluation") -> dict[str, Any]:

@@ -16,7 +16,7 @@ import dagster as dg
 from mcml_assets.asset_checks.agreement import agreement_check, agreement_result
 from mcml_assets.asset_checks.quality import evaluation_metadata, quality_check, quality_result
 from mcml_assets.assets.failures import typed_failures
-from mcml_assets.assets.training_run import tracked, train_here
+from mcml_assets.assets.training_work import tracked, train_here
 from mcml_assets.automation import when_canary_is_due
 from mcml_assets.declaration import asset_key, code_version, declared, now, published
 from mcml_assets.domain.canary import CanaryResult, Compared, judge_canary
@@ -65,7 +65,7 @@ def build_canary_training(workload: Workload) -> dg.AssetsDefinition:
             epoch = stores.acting(workload, workload.placement_of(location).jurisdiction).epoch
             features, raw, model = _held(workload, stores, location)
             parents = {"feature_snapshot": features.snapshot_id, "model": model.snapshot_id}
-            with tracked(context, workload, stores, location, {"mcml.canary": "true"}) as run:
+            with tracked(context.run, context.instance, workload, stores, location, {"mcml.canary": "true"}) as run:
                 candidate = train_here(workload, stores, location, features, raw, Path(scratch))
                 quality = judge(workload, candidate, served_answers(workload, stores, location, candidate))
                 plots = log_candidate(run, candidate, workload=workload, snapshots=parents, quality=quality)

@@ -1,24 +1,24 @@
 """`feature_snapshot`: features of the local raw data, registered with Feast and loaded into the online store.
 
-What a feature is, the user says; how the function is called and its result stored is `features/`'s business.
+What a feature is, the user says; how the function is called and its result stored is `feature_work.py`'s and `features/`'s
+business.
 """
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic, sleep
+from typing import Any
 
 import dagster as dg
 
 from mcml_assets.assets.copying import CopyConfig, copy_here
 from mcml_assets.assets.failures import typed_failures
+from mcml_assets.assets.feature_work import commit_features, feast_repository, view_schema
 from mcml_assets.automation import ACTING_TAG, when_upstream_published
-from mcml_assets.declaration import asset_key, code_version, column_schema, declared, now, published
+from mcml_assets.compute.work import do_work
+from mcml_assets.declaration import asset_key, column_schema, declared, published
 from mcml_assets.domain.acting import Acting, computes_features
 from mcml_assets.domain.errors import McmlError, ObjectNotFound
-from mcml_assets.domain.snapshot import CONTRACT, Manifest, snapshot_watermark
-from mcml_assets.domain.workload import FIRST_VERSION, FeatureView, Workload
-from mcml_assets.features.digests import ANNOTATION, annotation, view_digests
-from mcml_assets.features.repositories import FeastRepository, current_repository, repositories_folder
+from mcml_assets.domain.snapshot import Manifest
+from mcml_assets.domain.workload import Workload
 from mcml_assets.partitions import by_location
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets.snapshots.store import SnapshotStore
@@ -63,7 +63,7 @@ def build_feature_snapshot(workload: Workload) -> dg.AssetsDefinition:
             else:
                 if not computes_features(placement, acting, location):
                     context.log.warning("nobody published features of this raw data in time: computing them here")
-                manifest, copied = _compute(workload, stores, location, acting, raw, config.verify), {}
+                manifest, copied = _compute(context, workload, stores, location, acting, raw, config.verify)
             feast_repository(workload, stores, location, manifest)
         return published(
             manifest,
@@ -78,11 +78,6 @@ def build_feature_snapshot(workload: Workload) -> dg.AssetsDefinition:
     return feature_snapshot
 
 
-def view_schema(view: FeatureView) -> dict[str, str]:
-    """Columns of a feature view's files with their Arrow types."""
-    return {view.join_key: view.join_key_type, "event_timestamp": "timestamp[us, tz=UTC]", **view.features}
-
-
 def _raw_data(workload: Workload, stores: CloudStores, location: str) -> Manifest:
     raw = stores.snapshots(workload, location, "raw_data").current()
     if raw is None:
@@ -90,39 +85,22 @@ def _raw_data(workload: Workload, stores: CloudStores, location: str) -> Manifes
     return raw
 
 
-def _compute(workload: Workload, stores: CloudStores, location: str, acting: Acting, raw: Manifest, verify: bool) -> Manifest:
-    from pyarrow import parquet  # noqa: PLC0415 - only when features are computed
-
-    from mcml_assets.features.compute import compute_features  # noqa: PLC0415 - pandas, only when features are computed
-    from mcml_assets.features.tables import read_tables  # noqa: PLC0415 - the same
-
-    watermark = snapshot_watermark(raw)
-    with TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        stores.snapshots(workload, location, "raw_data").fetch(raw, folder / "raw")
-        files = compute_features(workload, read_tables(workload, folder / "raw"), watermark, folder / "features")
-        return (
-            _snapshots(workload, stores, location)
-            .commit(
-                files,
-                tables_schema={view.name: view_schema(view) for view in workload.features.views},
-                row_count=sum(parquet.read_metadata(file).num_rows for file in files.values()),
-                watermark=raw.watermark,
-                parents={"raw_data": raw.snapshot_id},
-                code_version=code_version(workload),
-                epoch=acting.epoch,
-                producer=location,
-                created_at=now(),
-                # By these the locations' features are compared without reading any.
-                annotations={
-                    ANNOTATION: annotation(view_digests(workload, files)),
-                    CONTRACT: raw.annotations.get(CONTRACT, FIRST_VERSION),
-                },
-                limits=stores.limits,
-                verify=verify,
-            )
-            .manifest
-        )
+def _compute(
+    context: dg.AssetExecutionContext,
+    workload: Workload,
+    stores: CloudStores,
+    location: str,
+    acting: Acting,
+    raw: Manifest,
+    verify: bool,
+) -> tuple[Manifest, dict[str, Any]]:
+    """Features computed here, and by which profile: by this very process unless the workload names one."""
+    wanted = workload.features.compute_profile
+    if wanted is None:
+        return commit_features(workload, stores, location, raw, epoch=acting.epoch, verify=verify), {}
+    task = {"raw_data": raw.snapshot_id, "epoch": acting.epoch, "verify": verify}
+    done = do_work(context, stores, workload, "feature_snapshot", location, wanted, task)
+    return _snapshots(workload, stores, location).publish(done.result["snapshot"], acting.epoch), done.metadata
 
 
 def _computed(
@@ -155,21 +133,6 @@ def _current(source: SnapshotStore) -> Manifest | None:
         return source.current()
     except McmlError:
         return None  # an unreachable peer is no reason to stop asking the others
-
-
-def feast_repository(workload: Workload, stores: CloudStores, location: str, manifest: Manifest) -> FeastRepository:
-    """The location's Feast repository of this snapshot; built, and made the current one, where it is not there yet."""
-    from mcml_assets.features.feast_store import publish  # noqa: PLC0415 - feast, 1.5 s, only when published
-
-    try:
-        repository = current_repository(repositories_folder(stores.settings, location, workload.name))
-    except ObjectNotFound:
-        repository = None
-    if repository is not None and repository.snapshot_id == manifest.snapshot_id:
-        return repository
-    with TemporaryDirectory() as scratch:
-        files = _snapshots(workload, stores, location).fetch(manifest, Path(scratch))
-        return publish(workload, location, manifest.snapshot_id, files, snapshot_watermark(manifest), stores.settings)
 
 
 def _snapshots(workload: Workload, stores: CloudStores, location: str) -> SnapshotStore:

@@ -1,52 +1,26 @@
 """`training_run`: a candidate trained by the acting location, tracked, judged and packaged.
 
-How a model is fitted, the user says; splitting, judging and tracking are `training/`'s business, the package's form
-`serving/`'s.
+How a model is fitted, the user says; what training does is `training_work.py`'s business, splitting, judging and tracking
+`training/`'s, the package's form `serving/`'s.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
-from mcml_assets.asset_checks.quality import evaluation_metadata, quality_check, quality_result
+from mcml_assets.asset_checks.quality import quality_check
 from mcml_assets.assets.failures import typed_failures
-from mcml_assets.assets.feature_snapshot import feast_repository
+from mcml_assets.assets.training_work import Inputs, Trained, train
 from mcml_assets.automation import when_acting_location_published
-from mcml_assets.declaration import asset_key, code_version, declared, now, published
-from mcml_assets.domain.acting import Acting
+from mcml_assets.compute.work import do_work
+from mcml_assets.declaration import asset_key, declared, published
 from mcml_assets.domain.errors import ModelRejected, ObjectNotFound
-from mcml_assets.domain.snapshot import Manifest, snapshot_watermark
 from mcml_assets.domain.workload import Workload
 from mcml_assets.failover.probing import shared_prober
 from mcml_assets.failover.takeover import become_original
 from mcml_assets.partitions import by_jurisdiction, locations_to_jurisdiction
-from mcml_assets.resources.packages import HELD_OUT_FROM, served_answers
 from mcml_assets.resources.stores import CloudStores
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from mcml_assets.training.candidate import Candidate
-    from mcml_assets.training.tracking import TrackedRun
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a training starts from: where, and the snapshots it reads there."""
-
-    jurisdiction: str
-    acting: Acting
-    features: Manifest
-    raw: Manifest
-    version: int
-
-    @property
-    def parents(self) -> dict[str, str]:
-        return {"feature_snapshot": self.features.snapshot_id, "raw_data": self.raw.snapshot_id}
 
 
 def build_training_run(workload: Workload) -> dg.AssetsDefinition:
@@ -70,41 +44,39 @@ def build_training_run(workload: Workload) -> dg.AssetsDefinition:
         after all that was learnt from, and only a candidate that passed `quality` becomes a package: better than guessing,
         no worse than the model now served, surely bad in no segment, and calibrated. One that did not is kept in MLflow.
         """
-        from mcml_assets.training.figures import as_markdown  # noqa: PLC0415 - only when a model is trained
-        from mcml_assets.training.judgement import judge  # noqa: PLC0415 - pandas, the same
-        from mcml_assets.training.tracking import log_candidate  # noqa: PLC0415 - MLflow, 2 s
-
         jurisdiction = context.partition_key
-        with typed_failures(stores, workload), TemporaryDirectory() as scratch:
+        with typed_failures(stores, workload):
             inputs = _inputs(workload, stores, jurisdiction)
-            # A refused candidate is a finished experiment: MLflow keeps it with its figures.
-            tags = {"mcml.version": str(inputs.version), "mcml.epoch": str(inputs.acting.epoch)}
-            with tracked(context, workload, stores, inputs.acting.location, tags) as run:
-                candidate = train_here(workload, stores, inputs.acting.location, inputs.features, inputs.raw, Path(scratch))
-                quality = judge(workload, candidate, served_answers(workload, stores, inputs.acting.location, candidate))
-                plots = log_candidate(run, candidate, workload=workload, snapshots=inputs.parents, quality=quality)
-            context.log.info("%s in %s: %s", workload.name, jurisdiction, quality.decision.reason)
-            result = quality_result(check, workload, candidate.evaluation, quality, plots["calibration"])
-            if not quality.decision.passed:
+            trained, profile = _train(context, workload, stores, inputs)
+            context.log.info("%s in %s: %s", workload.name, jurisdiction, trained.reason)
+            result = dg.AssetCheckResult(
+                passed=trained.snapshot is not None,
+                check_name=check.name,
+                asset_key=check.asset_key,
+                description=trained.description,
+                metadata={**trained.figures("check"), **profile},
+            )
+            if trained.snapshot is None:
                 yield result
-                raise ModelRejected(f"{workload.name} in {jurisdiction}: {quality.decision.reason}")
-            manifest = _commit(workload, stores, inputs, candidate, run.run_id, Path(scratch) / "package")
-        yield published(
-            manifest,
-            {
-                "model_version": inputs.version,
-                "trained_at": inputs.acting.location,
-                "training_seconds": candidate.seconds,
-                "mlflow_run": run.run_id,
-                "trained_on": inputs.features.snapshot_id[:12],
-                **evaluation_metadata(candidate.evaluation),
-                **{name: dg.MetadataValue.md(as_markdown(name, png)) for name, png in plots.items()},
-            },
-        )
+                raise ModelRejected(f"{workload.name} in {jurisdiction}: {trained.reason}")
+            snapshots = stores.snapshots(workload, inputs.acting.location, "training_run")
+            manifest = snapshots.publish(trained.snapshot, inputs.acting.epoch)
+        yield published(manifest, {**trained.figures("asset"), **profile})
         # After what it is about: Dagster ties a check's result to the newest materialization there is.
         yield result
 
     return training_run
+
+
+def _train(
+    context: dg.AssetExecutionContext, workload: Workload, stores: CloudStores, inputs: Inputs
+) -> tuple[Trained, dict[str, Any]]:
+    """A judged candidate, and by which profile: by this very process unless the workload names one."""
+    wanted = workload.training.compute_profile
+    if wanted is None:
+        return train(workload, stores, inputs, run=context.run, instance=context.instance), {}
+    done = do_work(context, stores, workload, "training_run", inputs.acting.location, wanted, inputs.as_task())
+    return Trained(**done.result), done.metadata
 
 
 def _inputs(workload: Workload, stores: CloudStores, jurisdiction: str) -> Inputs:
@@ -118,75 +90,3 @@ def _inputs(workload: Workload, stores: CloudStores, jurisdiction: str) -> Input
     former = stores.snapshots(workload, acting.location, "training_run").current()
     version = former.annotations["version"] + 1 if former else 1
     return Inputs(jurisdiction, acting, features, raw, version)
-
-
-def tracked(
-    context: dg.AssetExecutionContext, workload: Workload, stores: CloudStores, location: str, tags: Mapping[str, str]
-) -> "AbstractContextManager[TrackedRun]":
-    """An MLflow run in this location's cloud, for one training."""
-    from mcml_assets.training.tracking import tracked_run  # noqa: PLC0415 - MLflow, 2 s
-    from mcml_assets.training.tracking_database import reach_registry  # noqa: PLC0415 - the same
-
-    return tracked_run(
-        reach_registry(location, stores.settings),
-        workload=workload,
-        jurisdiction=workload.placement_of(location).jurisdiction,
-        location=location,
-        tags=tags,
-        dagster_run=context.run,
-        instance=context.instance,
-    )
-
-
-def train_here(
-    workload: Workload, stores: CloudStores, location: str, features: Manifest, raw: Manifest, scratch: Path
-) -> "Candidate":
-    """Train and judge a candidate on what this location holds."""
-    from mcml_assets.training.candidate import train_candidate  # noqa: PLC0415 - pandas, only when a model is trained
-    from mcml_assets.training.labelled import labelled_rows  # noqa: PLC0415 - the same
-
-    stores.snapshots(workload, location, "raw_data").fetch(raw, scratch / "raw")
-    repository = feast_repository(workload, stores, location, features)
-    rows = labelled_rows(workload, scratch / "raw", snapshot_watermark(features), repository)
-    return train_candidate(workload, rows.x, rows.y, entities=rows.entities, times=rows.times)
-
-
-def _commit(
-    workload: Workload, stores: CloudStores, inputs: Inputs, candidate: "Candidate", run_id: str, folder: Path
-) -> Manifest:
-    """Package the candidate and commit the package as the snapshot that every location will copy."""
-    from mcml_assets.drift.reference import build_reference  # noqa: PLC0415 - numpy, only when a package is written
-    from mcml_assets.serving.package import write_package  # noqa: PLC0415 - only when a package is written
-
-    created_at = now()
-    write_package(
-        folder,
-        model=candidate.model,
-        workload=workload,
-        jurisdiction=inputs.jurisdiction,
-        version=inputs.version,
-        snapshots=inputs.parents,
-        mlflow_run_id=run_id,
-        x_sample=candidate.x_test,
-        created_at=created_at,
-        reference=build_reference(candidate.x_train, candidate.scores),
-    )
-    files = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}
-    commit = stores.snapshots(workload, inputs.acting.location, "training_run").commit(
-        files,
-        # A package is no table: its id is the digest of its files alone, which is what a server verifies.
-        tables_schema={},
-        row_count=0,
-        watermark=None,
-        parents=inputs.parents,
-        code_version=code_version(workload),
-        epoch=inputs.acting.epoch,
-        producer=inputs.acting.location,
-        created_at=created_at,
-        annotations={
-            "version": inputs.version,
-            "trained_up_to": inputs.features.watermark,
-            HELD_OUT_FROM: candidate.split.first_test_time.isoformat(),
-        },
-    )
-    return commit.manifest

@@ -54,16 +54,42 @@ def lock_in_problems(model: WorkloadModel, topology: Topology) -> Iterator[Probl
             )
 
 
-def compute_problems(model: WorkloadModel, topology: Topology) -> Iterator[Problem]:
-    """The compute profile must be had in every location, or the workload could not move there."""
-    wanted = model.serving.compute_profile
+def compute_problems(model: WorkloadModel, topology: Topology, section: str, wanted: str | None) -> Iterator[Problem]:
+    """The profile that a section names must be had in every location, or the workload could not move there.
+
+    Where a location's work runs in a cluster of its own, features and training have to name one: else the run, which is in the
+    control plane's cluster, would take the data there.
+    """
+    for _, _, location in _known_locations(model, topology):
+        where = topology.location(location)
+        if wanted is None:
+            if where.compute.platform != "local":
+                yield Problem(
+                    (section,),
+                    f"compute_profile is missing: work of {location} runs in that location's own cluster"
+                    f"{did_you_mean('', where.compute_profiles)}",
+                )
+        elif wanted not in where.compute_profiles:
+            yield Problem(
+                (section, "compute_profile"),
+                f"{location} has no compute profile {wanted!r}{did_you_mean(wanted, where.compute_profiles)}",
+            )
+
+
+def equivalence_problems(model: WorkloadModel, topology: Topology) -> Iterator[Problem]:
+    """Who lets training fall back from an accelerator says how far its model may then be from the served one."""
+    wanted = model.training.compute_profile
+    if wanted is None or model.training.equivalence_tolerance is not None:
+        return
     for _, _, location in _known_locations(model, topology):
         profiles = topology.location(location).compute_profiles
-        if wanted not in profiles:
+        if wanted in profiles and profiles[wanted].accelerator is not None and profiles[wanted].fallback:
             yield Problem(
-                ("serving", "compute_profile"),
-                f"{location} has no compute profile {wanted!r}{did_you_mean(wanted, profiles)}",
+                ("training",),
+                f"equivalence_tolerance is missing: profile {wanted!r} may fall back to "
+                f"{', '.join(profiles[wanted].fallback)} in {location}, and what is trained there has to be compared",
             )
+            return
 
 
 def capability_problems(model: WorkloadModel, topology: Topology) -> Iterator[Problem]:

@@ -14,6 +14,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from mcml_assets.configuration.compute_access import (
+    ComputeProfileModel,
+    compute_access,
+    compute_problems,
+    profile_facts,
+    profile_problems,
+)
 from mcml_assets.configuration.endpoint_access import endpoint_access, endpoint_problems
 from mcml_assets.configuration.problems import Problem, configuration_error, shape_problems
 from mcml_assets.configuration.store_access import StoreModel, credential_problems, store_access, store_problems
@@ -21,7 +28,7 @@ from mcml_assets.configuration.traffic import traffic_access, traffic_problems
 from mcml_assets.configuration.yaml_lines import read_yaml
 from mcml_assets.domain.digest import DEFAULT_DIGEST, DigestAlgorithm
 from mcml_assets.domain.register import STORES
-from mcml_assets.domain.topology import ComputeProfile, Location, Topology, did_you_mean
+from mcml_assets.domain.topology import Location, Topology, did_you_mean
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +36,6 @@ log = logging.getLogger(__name__)
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
 # What S3, Google Cloud Storage and Azure containers all accept.
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
-
-
-class ComputeProfileModel(BaseModel):
-    """What one run or server may use."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    cpu: float = Field(description="Cores.", gt=0)
-    memory_gib: float = Field(description="Memory in GiB.", gt=0)
-    accelerator: str | None = Field(None, description="Name of the accelerator, as the cloud calls it.")
 
 
 class RegionModel(BaseModel):
@@ -61,7 +58,8 @@ class RegionModel(BaseModel):
     )
     # Judged by our own rules: pydantic would repeat what it refuses, which may be a secret.
     credentials: Any = Field(None, description="How this region's bucket is entered: a method, and secrets by {env: NAME}.")
-    # Its keys differ by platform; `endpoint_access.py` judges them.
+    # Their keys differ by platform; `compute_access.py` and `endpoint_access.py` judge them.
+    compute: Any = Field(None, description="Where this region's heavy work runs: a platform, and how it is reached.")
     endpoints: Any = Field(None, description="Where this region's endpoints run: a platform, and how it is reached.")
 
 
@@ -71,6 +69,9 @@ class CloudModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: StoreModel = Field(StoreModel(), description="What its buckets speak; local folders by default.")
+    compute_profiles: dict[Name, ComputeProfileModel] = Field(
+        {}, description="Profiles as this cloud calls them, in place of those of the same name."
+    )
     regions: dict[Name, RegionModel] = Field(description="Regions by the provider's own name.", min_length=1)
 
 
@@ -145,11 +146,9 @@ def _problems(model: TopologyModel) -> Iterator[Problem]:
             here = ("clouds", cloud, "regions", region)
             yield from _store_problems(of_cloud.store, written, here)
             yield from _copying_problems(model, f"{cloud}/{region}", here)
+            yield from compute_problems(written.compute, of_cloud.store.kind, here)
+            yield from profile_problems({**model.compute_profiles, **of_cloud.compute_profiles}, written.compute_profiles, here)
             yield from endpoint_problems(written.endpoints, of_cloud.store.kind, here)
-            for index, profile in enumerate(written.compute_profiles):
-                if profile not in model.compute_profiles:
-                    nearest = did_you_mean(profile, list(model.compute_profiles))
-                    yield Problem((*here, "compute_profiles", index), f"unknown compute profile {profile!r}{nearest}")
             # Two locations in one bucket would fail together and look like equal copies for ever.
             if written.bucket in buckets:
                 owner = buckets[written.bucket]
@@ -195,9 +194,10 @@ def _location(model: TopologyModel, cloud: str, region: str, written: RegionMode
         bucket=written.bucket,
         egress_price=written.egress_price,
         currency=written.currency,
-        compute_profiles={
-            name: ComputeProfile(name, **model.compute_profiles[name].model_dump()) for name in written.compute_profiles
-        },
+        compute_profiles=profile_facts(
+            {**model.compute_profiles, **model.clouds[cloud].compute_profiles}, written.compute_profiles
+        ),
         store=store_access(model.clouds[cloud].store, written.account, written.credentials),
         endpoints=endpoint_access(written.endpoints),
+        compute=compute_access(written.compute),
     )

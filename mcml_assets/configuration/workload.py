@@ -28,6 +28,7 @@ from mcml_assets.configuration.placement_rules import (
     canary_problems,
     capability_problems,
     compute_problems,
+    equivalence_problems,
     lock_in_problems,
     placement_problems,
     traffic_problems,
@@ -144,9 +145,14 @@ def _broken_rules(model: WorkloadModel, path: Path, topology: Topology) -> Itera
     if sound("placements", "lock_in"):
         yield from lock_in_problems(model, topology)
     if sound("placements", "serving"):
-        yield from compute_problems(model, topology)
+        yield from compute_problems(model, topology, "serving", model.serving.compute_profile)
         yield from capability_problems(model, topology)
         yield from canary_problems(model)
+    if sound("placements", "features"):
+        yield from compute_problems(model, topology, "features", model.features.compute_profile)
+    if sound("placements", "training"):
+        yield from compute_problems(model, topology, "training", model.training.compute_profile)
+        yield from equivalence_problems(model, topology)
     if sound("cron"):
         yield from cron_problems(("cron",), model.cron)
     if sound("canary") and model.canary is not None:

@@ -68,6 +68,8 @@ def workload_facts(model: WorkloadModel, directory: Path, topology: Topology) ->
             metric=training.metric,
             horizon_days=training.horizon_days,
             test_share=training.test_share,
+            compute_profile=training.compute_profile,
+            equivalence_tolerance=training.equivalence_tolerance,
         ),
         serving=_serving(model.serving),
         thresholds=Thresholds(
@@ -162,6 +164,7 @@ def _features(features: FeaturesModel, directory: Path) -> Features:
         first_after_days=as_of.first_after_days if as_of is not None else None,
         every_days=as_of.every_days if as_of is not None else None,
         contract=_function(features.contract, directory) if features.contract is not None else None,
+        compute_profile=features.compute_profile,
     )
 
 

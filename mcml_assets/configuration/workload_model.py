@@ -119,6 +119,9 @@ class FeaturesModel(Written):
     contract: Function | None = Field(
         None, description="feature_contract(): rules beyond the declared views, one pandera schema per view. file.py:function."
     )
+    compute_profile: str | None = Field(
+        None, description="A compute profile of the topology: features are a process or pod of their own. Absent: the run's."
+    )
 
 
 class TrainingModel(Written):
@@ -129,6 +132,14 @@ class TrainingModel(Written):
     metric: Metric = Field(description="What decides whether a candidate passes.")
     horizon_days: int = Field(description="Days until a label is known; 0 when it comes with the event.", ge=0)
     test_share: float = Field(description="Share of the newest labelled times that is held out.", gt=0, lt=1)
+    compute_profile: str | None = Field(
+        None, description="A compute profile of the topology: training is a process or pod of its own. Absent: the run trains."
+    )
+    equivalence_tolerance: float | None = Field(
+        None,
+        description="How far a golden prediction may be from the served model's when training fell back to another profile.",
+        gt=0, lt=1,
+    )  # fmt: skip
 
 
 class LatencyModel(Written):

@@ -11,6 +11,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal, get_args
 
+from mcml_assets.domain.compute_access import ComputeAccess, ComputeProfile, LocalCompute
 from mcml_assets.domain.digest import DEFAULT_DIGEST, DigestAlgorithm
 from mcml_assets.domain.endpoint_access import EndpointAccess, LocalEndpoints
 from mcml_assets.domain.errors import ConfigurationError
@@ -60,22 +61,13 @@ class StoreAccess:
 
 
 @dataclass(frozen=True, slots=True)
-class ComputeProfile:
-    """What one run or server may use in a location: cores, memory in GiB, and an accelerator's name or none."""
-
-    name: str
-    cpu: float
-    memory_gib: float
-    accelerator: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Location:
     """One region of one cloud: the unit of placement, of failure, and the partition key.
 
     `egress_price` is what one GiB leaving this location costs, in `currency`. `store` says how its bucket is reached.
     `copies_from` has the other locations of its cloud and jurisdiction whose buckets its own credentials may read, so that
-    the provider copies from there by itself; none unless the topology says so. `endpoints` says where its endpoints run.
+    the provider copies from there by itself; none unless the topology says so. `endpoints` says where its endpoints run,
+    `compute` where its heavy work does.
     """
 
     cloud: str
@@ -88,6 +80,7 @@ class Location:
     store: StoreAccess = field(default_factory=StoreAccess)
     copies_from: Mapping[str, "Location"] = field(default_factory=dict[str, "Location"])
     endpoints: EndpointAccess = field(default_factory=LocalEndpoints)
+    compute: ComputeAccess = field(default_factory=LocalCompute)
 
     @property
     def key(self) -> str:

@@ -162,6 +162,7 @@ class Features:
     The function is called once per as-of date: every `every_days` from `first_after_days` after the earliest event,
     and at the watermark; with no `every_days`, at the watermark only. `contract` gives rules about the features beyond
     those that follow from `views`, as a pandera schema by view; None for no more.
+    `compute_profile` is None where the run itself computes.
     """
 
     function: FunctionReference
@@ -170,6 +171,7 @@ class Features:
     first_after_days: int | None
     every_days: int | None
     contract: FunctionReference | None = None
+    compute_profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,8 @@ class Training:
 
     `target` gives one labelled row per entity and time; `horizon_days` is how long after its time a label is known,
     so that the split can leave a gap of that length (0 when the label comes with the event). The newest `test_share`
-    of labelled times is held out, and `metric` decides how a candidate does there.
+    of labelled times is held out, and `metric` decides how a candidate does there. `compute_profile` is None where the run
+    itself trains; a candidate of a fallback may differ from the served model's golden predictions by `equivalence_tolerance`.
     """
 
     train: FunctionReference
@@ -186,6 +189,8 @@ class Training:
     metric: str
     horizon_days: int
     test_share: float
+    compute_profile: str | None = None
+    equivalence_tolerance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from mcml_assets.features.tables import before, earliest_event, utc_tables
 
 
 def compute_features(
-    workload: Workload, tables: Mapping[str, pd.DataFrame], watermark: datetime, folder: Path
+    workload: Workload, tables: Mapping[str, pd.DataFrame], watermark: datetime, folder: Path, *, ray: str | None = None
 ) -> dict[str, Path]:
     """Compute the workload's features as of every as-of date and write them to `folder`.
 
@@ -33,23 +33,35 @@ def compute_features(
     (UTC, microseconds), features in declared order and type, sorted by join key and time. A view that brings its own
     `event_timestamp` gets one file, at the watermark.
 
+    With `ray`, the address of a Ray cluster, each date is a task there: the same bytes, by more machines.
+
     Raises `ConfigurationError` naming the function, view and column when what it returns is not what was declared, and
     `ContractViolation` when a source has no table.
     """
-    function = load_function(workload.features.function)
     tables = utc_tables(workload, tables)
     dates = as_of_index(workload, tables, watermark)
+    if ray is not None:
+        from mcml_assets.features.scale_out import compute_on_ray  # noqa: PLC0415 - Ray, only where a cluster is named
+
+        return compute_on_ray(workload, tables, dates, folder, ray)
     written: dict[str, Path] = {}
     for as_of in dates:
-        frames = returned_frames(workload, _call(workload, function, before(workload, tables, as_of), as_of))
-        for view in workload.features.views:
-            frame = frames[view.name]
-            if EVENT_TIMESTAMP in frame.columns and as_of != dates[-1]:
-                continue
-            table = checked_table(workload, view, frame, as_of)
-            path = f"{view.name}/{as_of:%Y-%m-%d}.parquet"
-            written[path] = _write(table, folder / path)
+        for path, table in tables_as_of(workload, tables, as_of, newest=as_of == dates[-1]).items():
+            written[path] = write_table(table, folder / path)
     return written
+
+
+def tables_as_of(
+    workload: Workload, tables: Mapping[str, pd.DataFrame], as_of: pd.Timestamp, *, newest: bool
+) -> dict[str, pa.Table]:
+    """The features as of one date, checked, by their path in the snapshot."""
+    function = load_function(workload.features.function)
+    frames = returned_frames(workload, _call(workload, function, before(workload, tables, as_of), as_of))
+    return {
+        f"{view.name}/{as_of:%Y-%m-%d}.parquet": checked_table(workload, view, frames[view.name], as_of)
+        for view in workload.features.views
+        if newest or EVENT_TIMESTAMP not in frames[view.name].columns
+    }
 
 
 def as_of_index(workload: Workload, tables: Mapping[str, pd.DataFrame], watermark: datetime) -> pd.DatetimeIndex:
@@ -74,7 +86,7 @@ def _call(workload: Workload, function: Callable[..., Any], tables: dict[str, pd
         ) from cause
 
 
-def _write(table: pa.Table, file: Path) -> Path:
+def write_table(table: pa.Table, file: Path) -> Path:
     """The same table gives the same bytes: one row group, fixed compression, no metadata of pandas or of this machine."""
     file.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table.replace_schema_metadata(None), file, compression="zstd", compression_level=3, row_group_size=2**31 - 1)

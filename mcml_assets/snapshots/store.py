@@ -140,6 +140,7 @@ class SnapshotStore:
         annotations: Mapping[str, Any] | None = None,
         limits: ReplicationLimits = DEFAULT_LIMITS,
         verify: bool = False,
+        publish: bool = True,
     ) -> Commit:
         """Store a snapshot and make it the current one; the other arguments are the manifest's fields.
 
@@ -150,6 +151,8 @@ class SnapshotStore:
         A snapshot that is current already stays, and the first manifest stored for an id keeps its provenance. What a
         stored manifest promises is not asked for again; with `verify`, and when an earlier snapshot is taken again, every
         blob that is there is read, and written anew if it is damaged.
+
+        Without `publish` the pointer stays where it is, until whoever may ask the register calls `publish`.
 
         Raises `StaleEpoch` when the pointer carries a newer epoch, or another location is acting under one;
         `PreconditionFailed` when another writer moved the pointer to another snapshot since this commit began;
@@ -192,9 +195,18 @@ class SnapshotStore:
             run_all(write, missing, concurrency=limits.concurrency, tick=intent.keep)
             intent.confirm()
             stored = stored or self.write_manifest(manifest)
-            moved = self.pointer.move(stored.snapshot_id, epoch, former)
+            moved = publish and self.pointer.move(stored.snapshot_id, epoch, former)
         written = sum(file.size for file in missing)
         return Commit(stored, len(missing), len(files) - len(missing), written, moved)
+
+    def publish(self, snapshot_id: str, epoch: int) -> Manifest:
+        """Make a stored snapshot the current one, and return its manifest.
+
+        Raises `ObjectNotFound` for one that is not stored, and what a commit's last step does.
+        """
+        manifest = self.manifest(snapshot_id)
+        self.pointer.move(snapshot_id, epoch, self.pointer.read_as(epoch))
+        return manifest
 
     def promises(self, snapshot_id: str, former: PointerVersion | None) -> tuple[Manifest | None, frozenset[str]]:
         """The manifest of this snapshot if it is stored already, and all blobs that are known to be stored.

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from mcml_assets.assets.feature_snapshot import feast_repository
+from mcml_assets.assets.feature_work import feast_repository
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.features.digests import ANNOTATION, annotation, view_digests
 from mcml_assets.features.repositories import FeastRepository, current_repository, repositories_folder, switch

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import ray
+from ray.exceptions import RayTaskError
 
 from mcml_assets.configuration.settings import PROJECT_ROOT
 from mcml_assets.domain.workload import Workload
@@ -27,7 +28,7 @@ def compute_on_ray(
     functions from the same paths.
     """
     with _connected(address):
-        stored = ray.put(dict(tables))
+        stored: Any = ray.put(dict(tables))
         tasks = [_as_of.remote(workload, stored, as_of, as_of == dates[-1]) for as_of in dates]
         written: dict[str, Path] = {}
         for task in tasks:  # in the order of the dates, as the embedded engine writes them
@@ -51,13 +52,13 @@ def _as_of(workload: Workload, tables: Mapping[str, pd.DataFrame], as_of: pd.Tim
 def _got(task: Any) -> dict[str, bytes]:
     try:
         return ray.get(task)
-    except ray.exceptions.RayTaskError as error:
+    except RayTaskError as error:
         raise error.cause from None
 
 
 def _connected(address: str) -> Any:
     """A connection that ends with the block; `local` starts a cluster of this machine, which ends with it too."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray tells its makers what it is used for otherwise
-    own = {"include_dashboard": False} if address == "local" else {}
+    own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     environment = {"env_vars": {"PYTHONPATH": str(PROJECT_ROOT)}}
     return ray.init(address=address, runtime_env=environment, log_to_driver=False, **own)

@@ -12,8 +12,8 @@ from mcml_assets.cli import app
 from mcml_assets.clouds.fault_plan import set_fault
 from mcml_assets.commands.terminal import Exit
 from mcml_assets.configuration.scenario_files import load_scenario, scenario_files
-from mcml_assets.domain.faults import SIDE, Fault, FaultKind
-from mcml_assets.domain.scenario import struck
+from mcml_assets.domain.faults import Fault, FaultKind
+from mcml_assets.domain.scenario import resolved
 from mcml_assets_tests.failover.stage import Stage, example_workloads
 from mcml_assets_tests.runbook_pages import EXAMPLE, FOLDER, JURISDICTION, runbooks
 
@@ -38,11 +38,8 @@ def test_every_command_of_a_runbook_works_while_it_happens(name: str, tmp_path: 
     scenario = load_scenario(scenario_files()[name])
     for one in scenario.injections:
         if isinstance(one.kind, FaultKind):
-            target = struck(one.target, placement.primary.key, placement, stage.stores.topology)
-            parameters = dict(one.parameters)
-            if SIDE in parameters:
-                parameters[SIDE] = struck(str(parameters[SIDE]), placement.primary.key, placement, stage.stores.topology)
-            fault = Fault(target, one.kind, now, now + timedelta(minutes=5), parameters, one.probability)
+            one, target = resolved(one, placement.primary.key, placement, stage.stores.topology)
+            fault = Fault(target, FaultKind(one.kind), now, now + timedelta(minutes=5), one.parameters, one.probability)
             set_fault(fault, stage.stores.topology, stage.settings)
     mended = False
     try:

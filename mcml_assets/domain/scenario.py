@@ -5,7 +5,7 @@ What a scenario means is here; reading one from YAML is `configuration/scenario_
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -216,6 +216,15 @@ def kind_named(name: str) -> Kind:
     if name not in kinds:
         raise ConfigurationError(f"unknown kind of fault {name!r}{did_you_mean(name, kinds)}")
     return kinds[name]
+
+
+def resolved(injection: Injection, acting: str, placement: Placement, topology: Topology) -> tuple[Injection, str]:
+    """The injection and what it strikes now, a partition with both its sides. Raises as `struck` does."""
+    target = struck(injection.target, acting, placement, topology)
+    if injection.kind is not FaultKind.PARTITION:
+        return injection, target
+    other = struck(str(injection.parameters[SIDE]), acting, placement, topology)
+    return replace(injection, parameters={**injection.parameters, SIDE: other}), target
 
 
 def struck(target: str, acting: str, placement: Placement, topology: Topology) -> str:

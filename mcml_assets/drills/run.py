@@ -21,8 +21,7 @@ from mcml_assets.domain.drill import Verdict, judge, verdict
 from mcml_assets.domain.drill_result import DrillResult, told
 from mcml_assets.domain.errors import McmlError, RegisterUnavailable
 from mcml_assets.domain.failover import Health, Situation
-from mcml_assets.domain.faults import SIDE, FaultKind
-from mcml_assets.domain.scenario import JURISDICTION, Due, Injection, Moment, Scenario, struck
+from mcml_assets.domain.scenario import JURISDICTION, Due, Injection, Moment, Scenario, resolved, struck
 from mcml_assets.domain.steadiness import unsteady
 from mcml_assets.domain.workload import Placement, Workload
 from mcml_assets.drills.events import recorded, tag_runs
@@ -120,15 +119,10 @@ class Drill:
         """Who acts, and what each fault strikes."""
         acting = self.control.register.read(self.workload, self.jurisdiction)
 
-        def found(target: str) -> str:
-            return struck(target, acting.location, self._placement, self.control.topology)
-
-        targets: list[tuple[Injection, str]] = []
-        for injection in self.scenario.injections:
-            parameters = dict(injection.parameters)
-            if injection.kind is FaultKind.PARTITION:
-                parameters[SIDE] = found(str(parameters[SIDE]))
-            targets.append((replace(injection, parameters=parameters), found(injection.target)))
+        targets = [
+            resolved(injection, acting.location, self._placement, self.control.topology)
+            for injection in self.scenario.injections
+        ]
         hit = {target for _, target in targets}
         keys = (placed.key for placed in self._placement.locations)
         return Progress(acting, targets, frozenset(key for key in keys if hit & {key, key.partition("/")[0]}))

@@ -87,7 +87,7 @@ class Cluster:
         from kubernetes.client import CustomObjectsApi  # noqa: PLC0415 - the client, 0.4 s
 
         api = CustomObjectsApi(self._client)
-        resources = self._ask(lambda: api.get_api_resources(GROUP, VERSION, _request_timeout=REQUEST_SECONDS), absent=None)
+        resources: Any = self._ask(lambda: api.get_api_resources(GROUP, VERSION, _request_timeout=REQUEST_SECONDS), absent=None)
         return resources is not None and any(one.name == PLURAL for one in resources.resources)
 
     def may(self, verb: str) -> bool:
@@ -101,14 +101,16 @@ class Cluster:
             "spec": {"resourceAttributes": attributes},
         }
         api = AuthorizationV1Api(self._client)
-        answer = self._ask(lambda: api.create_self_subject_access_review(review, _request_timeout=REQUEST_SECONDS))
+        # The client's own types allow for every kind of call at once.
+        answer: Any = self._ask(lambda: api.create_self_subject_access_review(review, _request_timeout=REQUEST_SECONDS))
         return answer.status is not None and answer.status.allowed
 
     def version(self) -> str:
         """The cluster's own version, as it tells everybody."""
         from kubernetes.client import VersionApi  # noqa: PLC0415 - the client, 0.4 s
 
-        return self._ask(lambda: VersionApi(self._client).get_code(_request_timeout=REQUEST_SECONDS)).git_version
+        answer: Any = self._ask(lambda: VersionApi(self._client).get_code(_request_timeout=REQUEST_SECONDS))
+        return answer.git_version
 
     def _at(self, name: str | None) -> dict[str, Any]:
         named = {} if name is None else {"name": name}

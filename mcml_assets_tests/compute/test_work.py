@@ -101,6 +101,7 @@ def test_a_worker_that_dies_without_a_word_is_tried_again(retail: Bench, monkeyp
     """As when a spot node is taken away: a transient error, bounded by the retries, and the pointer never moved."""
     monkeypatch.setattr(work.sys, "executable", "/bin/false")
     monkeypatch.setattr(failures, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(failures, "RETRIES", 1)  # Dagster waits ten seconds for the last words of each
     result = retail.run("EU", "training_run")
     assert not result.success
     assert "the work ended without a result" in failure_of(result)

@@ -82,7 +82,7 @@ def test_each_stage_has_its_time_by_asset_and_place(instance: dg.DagsterInstance
     decided = time.time()
     published(instance, "landing", "UK")
     asked = [
-        Asked(since + 0.1, 0.02, 200, A, 1), Asked(decided + 1, 0.02, 503, A, 2), Asked(decided + 2, 0.5, 200, B, 2),
+        Asked(since, 0.02, 200, A, 1), Asked(decided + 1, 0.02, 503, A, 2), Asked(decided + 2, 0.5, 200, B, 2),
     ]  # fmt: skip
     seen = Seen(since, Acting(A, 1), Acting(B, 2), decided, decided + 60, None, 0.0, ())
     found = measured(seen, recorded(instance, SHOP, "UK", since), asked)

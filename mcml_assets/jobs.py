@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mcml_assets.asset_checks.evaluation import evaluation
 from mcml_assets.asset_checks.integrity import integrity_report
 from mcml_assets.asset_checks.readiness import CHECK as READINESS_CHECK
 from mcml_assets.asset_checks.readiness import readiness_of, readiness_result
@@ -77,15 +78,10 @@ def measure_lags(context: dg.OpExecutionContext, stores: CloudStores) -> Iterato
                 continue
             found = lag_result(workload, stores, location, noun)
             context.log.info("%s/%s in %s: %s", workload.name, noun, location, found.description)
-            yield dg.AssetCheckEvaluation(
-                asset_key=key,
-                check_name=LAG_CHECK,
-                passed=found.passed,
-                severity=found.severity,
-                description=found.description,
-                metadata=found.metadata,
-                partition=location,
-            )
+            yield evaluation(
+                context.instance, dg.AssetCheckKey(key, LAG_CHECK), location, passed=found.passed, severity=found.severity,
+                description=found.description, metadata=found.metadata,
+            )  # fmt: skip
 
 
 @dg.op(out={}, description="Tells whether each location could take the work over now, and reports `readiness`.")
@@ -105,15 +101,10 @@ def judge_readiness(
                 continue
             result = readiness_result(one, found)
             context.log.info("%s in %s: %s", workload.name, one.location, one.sentence)
-            yield dg.AssetCheckEvaluation(
-                asset_key=key,
-                check_name=READINESS_CHECK,
-                passed=result.passed,
-                severity=result.severity,
-                description=result.description,
-                metadata=result.metadata,
-                partition=one.location,
-            )
+            yield evaluation(
+                context.instance, dg.AssetCheckKey(key, READINESS_CHECK), one.location, passed=result.passed,
+                severity=result.severity, description=result.description, metadata=result.metadata,
+            )  # fmt: skip
 
 
 @dg.job(description="Compares stored bytes with their digests, so that decay is found before a copy is needed.")
@@ -212,9 +203,8 @@ def _result(
 ) -> dg.AssetCheckEvaluation:
     level, word = ("INFO", "passed") if passed else ("ERROR", "failed")
     context.log.log(level, f"{workload.name}/{noun} in {location}: {CHECK} {word}")
-    return dg.AssetCheckEvaluation(
-        asset_key=asset_key(workload, noun), check_name=CHECK, passed=passed, metadata=metadata, partition=location
-    )
+    key = dg.AssetCheckKey(asset_key(workload, noun), CHECK)
+    return evaluation(context.instance, key, location, passed=passed, metadata=metadata)
 
 
 def _collect(stores: CloudStores, endpoints: Endpoints, workload: Workload, location: str) -> "Collected":

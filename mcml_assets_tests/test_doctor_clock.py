@@ -15,25 +15,13 @@ import pytest
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.doctor import State, Verdict, examine
 from mcml_assets.emulation.servers import Emulators
-from mcml_assets_tests.emulation.started import started
 from mcml_assets_tests.ports import free_port_range
+from mcml_assets_tests.test_doctor import emulators, running
+
+__all__ = ["emulators", "running"]
 
 pytestmark = pytest.mark.live
 GCP = "gcp/europe-west2"
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulators]:
-    with started(tmp_path_factory.mktemp("doctor")) as emulators:
-        yield emulators
-
-
-@pytest.fixture
-def emulators(running: Emulators, monkeypatch: pytest.MonkeyPatch) -> Emulators:
-    """Running emulators, with their credentials in the environment."""
-    for name, value in running.environment.items():
-        monkeypatch.setenv(name, value)
-    return running
 
 
 class SkewedFront(BaseHTTPRequestHandler):

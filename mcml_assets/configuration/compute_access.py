@@ -6,10 +6,11 @@ What a profile means is in `domain/compute_access.py`; the rest of a topology fi
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mcml_assets.configuration.endpoint_access import KubernetesName, Text
-from mcml_assets.configuration.problems import Problem, shape_problems
+from mcml_assets.configuration.platform_block import judged_block
+from mcml_assets.configuration.problems import Problem
 from mcml_assets.configuration.yaml_lines import KeyPath
 from mcml_assets.domain.compute_access import (
     COMPUTE_NAMES,
@@ -68,19 +69,11 @@ def compute_problems(written: Any, store: StoreKind, region: KeyPath) -> Iterato
     path = (*region, "compute")
     if written is None:
         return
-    if not isinstance(written, dict):
-        yield Problem(path, f"must be a mapping with a platform: {' | '.join(COMPUTE_NAMES)}")
+    model, problems = judged_block(written, path, MODELS, COMPUTE_NAMES)
+    yield from problems
+    if model is None:
         return
-    platform = written.get("platform")
-    if not isinstance(platform, str) or platform not in MODELS:
-        said = "this key is missing" if platform is None else f"unknown platform {platform!r}"
-        yield Problem((*path, "platform"), f"{said}{did_you_mean(str(platform), list(COMPUTE_NAMES))}")
-        return
-    try:
-        MODELS[platform].model_validate(written)
-    except ValidationError as error:
-        yield from (Problem((*path, *problem.path), problem.text) for problem in shape_problems(error, MODELS[platform]))
-        return
+    platform = written["platform"]
     # A pod elsewhere cannot read a folder of this machine.
     if store == "local" and platform != "local":
         yield Problem((*path, "platform"), f"{platform!r} works on a bucket, and this location's is a local folder")

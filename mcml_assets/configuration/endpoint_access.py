@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from mcml_assets.configuration.problems import Problem, shape_problems
+from mcml_assets.configuration.platform_block import judged_block
+from mcml_assets.configuration.problems import Problem
 from mcml_assets.configuration.yaml_lines import KeyPath
 from mcml_assets.domain.endpoint_access import (
     PLATFORM_NAMES,
@@ -19,7 +20,7 @@ from mcml_assets.domain.endpoint_access import (
     SageMakerEndpoints,
     Shift,
 )
-from mcml_assets.domain.topology import StoreKind, did_you_mean
+from mcml_assets.domain.topology import StoreKind
 
 # The form of Kubernetes' own names (RFC 1123 labels).
 KubernetesName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -95,20 +96,11 @@ def endpoint_problems(written: Any, store: StoreKind, region: KeyPath) -> Iterat
     path = (*region, "endpoints")
     if written is None:
         return
-    if not isinstance(written, dict):
-        yield Problem(path, f"must be a mapping with a platform: {' | '.join(PLATFORM_NAMES)}")
+    model, problems = judged_block(written, path, MODELS, PLATFORM_NAMES)
+    yield from problems
+    if model is None:
         return
-    platform = written.get("platform")
-    if not isinstance(platform, str) or platform not in MODELS:
-        said = "this key is missing" if platform is None else f"unknown platform {platform!r}"
-        yield Problem((*path, "platform"), f"{said}{did_you_mean(str(platform), list(PLATFORM_NAMES))}")
-        return
-    try:
-        model = MODELS[platform].model_validate(written)
-    except ValidationError as error:
-        for problem in shape_problems(error, MODELS[platform]):
-            yield Problem((*path, *problem.path), problem.text)
-        return
+    platform = written["platform"]
     # A server elsewhere cannot read a folder of this machine.
     if store == "local" and platform != "local":
         yield Problem((*path, "platform"), f"{platform!r} reads packages from a bucket, and this location's is a local folder")

@@ -61,8 +61,16 @@ class Servers:
 
     def _find(self, kind: StoreKind) -> psutil.Process:
         port = self.emulators.endpoints[kind].rpartition(":")[2]
-        [found] = [child for child in psutil.Process().children(recursive=True) if port in child.cmdline()]
+        [found] = [child for child in psutil.Process().children(recursive=True) if port in _arguments(child)]
         return found
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    # Among the children of a process that runs many tests some may be ending at this moment.
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie too
+        return []
 
 
 def _wait_for(happened: Callable[[], bool], otherwise: str) -> None:

@@ -1,6 +1,6 @@
 """What can be asked of a bucket besides its objects: how it is protected, where its service answers, what stays behind.
 
-How a provider is asked is in its own folder, `inspection.py`; what follows from the answers is `doctor.py`'s.
+How a provider is asked is in its own folder, `inspection.py`; what follows from the answers is `doctor/`'s.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`mcml doctor`: the command. Reads arguments, calls down and prints; what is examined is `doctor.py`'s business."""
+"""`mcml doctor`: the command. Reads arguments, calls down and prints; what is examined is `doctor/`'s business."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import McmlError
 
 if TYPE_CHECKING:
-    from mcml_assets.doctor import Examination
+    from mcml_assets.doctor.examination import Examination
 
 EXITS = {"ok": Exit.OK, "problems": Exit.UNHEALTHY, "unreachable": Exit.UNAVAILABLE, "misconfigured": Exit.WRONG_INPUT}
 SIGNS = {
@@ -60,7 +60,7 @@ def doctor(
     """
     from mcml_assets.clouds.registry import provision  # noqa: PLC0415 - opens object stores
     from mcml_assets.configuration.topology import load_topology  # noqa: PLC0415 - pydantic models, not needed for help
-    from mcml_assets.doctor import examine_all, planned_faults, worst  # noqa: PLC0415 - opens object stores
+    from mcml_assets.doctor.examination import examine_all, planned_faults, worst  # noqa: PLC0415 - opens object stores
     from mcml_assets.emulation.servers import enter_emulators  # noqa: PLC0415 - the same
 
     try:

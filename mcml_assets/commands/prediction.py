@@ -1,6 +1,6 @@
 """`mcml explain`, `mcml stale` and `mcml predictions`: what was answered, from what, and whether the record is whole.
 
-Commands read arguments, call down and print. What they find is `explain.py`'s and `stale.py`'s business.
+Commands read arguments, call down and print. What they find is `audit/`'s business.
 """
 
 from collections import Counter
@@ -20,8 +20,8 @@ from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.workload import workload_named
 
 if TYPE_CHECKING:
-    from mcml_assets.explain import Archive, Explanation, Replay
-    from mcml_assets.stale import StalePrediction
+    from mcml_assets.audit.explain import Archive, Explanation, Replay
+    from mcml_assets.audit.stale import StalePrediction
 
 WORDS = {
     "model": "answered by model",
@@ -72,8 +72,8 @@ def stale(
     Exits with 1 when there are any. JSON: a list of {row, asset, served, newest, behind_seconds}; behind_seconds is null
     when the acting location does not hold what was served.
     """
+    from mcml_assets.audit.stale import stale_predictions  # noqa: PLC0415 - opens object stores
     from mcml_assets.register.quorum import QuorumRegister  # noqa: PLC0415 - opens object stores
-    from mcml_assets.stale import stale_predictions  # noqa: PLC0415 - opens object stores
 
     since, until = (moment.replace(tzinfo=UTC) for moment in between)
     try:
@@ -122,9 +122,9 @@ def predictions(
 
 def _archive() -> "Archive":
     """All workloads that can be read, over the running platform's clouds."""
+    from mcml_assets.audit.explain import Archive  # noqa: PLC0415 - the same
     from mcml_assets.clouds.registry import provision  # noqa: PLC0415 - opens object stores
     from mcml_assets.emulation.servers import enter_emulators  # noqa: PLC0415 - the same
-    from mcml_assets.explain import Archive  # noqa: PLC0415 - the same
 
     settings = enter_emulators(Settings())
     workloads, topology = read_platform(settings)

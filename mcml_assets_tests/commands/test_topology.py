@@ -12,8 +12,8 @@ from mcml_assets.cli import app
 from mcml_assets.configuration.infrastructure import differences, infrastructure_variables, outputs_file
 from mcml_assets.configuration.settings import TOPOLOGIES
 from mcml_assets.configuration.topology import load_topology
-from mcml_assets.doctor_checks import State
-from mcml_assets.doctor_infrastructure import infrastructure_check
+from mcml_assets.doctor.checks import State
+from mcml_assets.doctor.infrastructure import infrastructure_check
 from mcml_assets.domain.endpoint_access import ClusterEndpoints
 from mcml_assets.domain.errors import ConfigurationError
 

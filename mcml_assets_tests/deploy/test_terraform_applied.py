@@ -23,9 +23,9 @@ import pytest
 from mcml_assets.configuration.infrastructure import infrastructure_variables, outputs_file
 from mcml_assets.configuration.settings import PROJECT_ROOT, TOPOLOGIES, Settings
 from mcml_assets.configuration.topology import load_topology
-from mcml_assets.doctor import Verdict, examine
-from mcml_assets.doctor_checks import State
-from mcml_assets.doctor_infrastructure import infrastructure_check
+from mcml_assets.doctor.checks import State
+from mcml_assets.doctor.examination import Verdict, examine
+from mcml_assets.doctor.infrastructure import infrastructure_check
 from mcml_assets.domain.topology import Credentials, SecretReference, StoreAccess
 from mcml_assets_tests.ports import free_ports
 

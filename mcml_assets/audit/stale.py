@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mcml_assets.audit.explain import Archive
 from mcml_assets.clouds.interfaces import ObjectStore
 from mcml_assets.domain.prediction import PredictionRow
 from mcml_assets.domain.workload import Placement, Workload
-from mcml_assets.explain import Archive
 
 AGED = ("model", "feature_snapshot")
 

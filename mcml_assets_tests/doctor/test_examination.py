@@ -24,31 +24,17 @@ from mcml_assets.clouds.local.store import LocalStore
 from mcml_assets.clouds.registry import provision
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.configuration.topology import load_topology
-from mcml_assets.doctor import Check, Examination, State, Verdict, examine, examine_all, worst
+from mcml_assets.doctor.examination import Check, Examination, State, Verdict, examine, examine_all, worst
 from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.topology import Credentials, Location, SecretReference, StoreAccess
 from mcml_assets.emulation.servers import Emulators
 from mcml_assets_tests.clouds.emulated_buckets import make_bucket
 from mcml_assets_tests.clouds.test_identities import sas
-from mcml_assets_tests.emulation.started import gcs_client, started
+from mcml_assets_tests.emulation.started import gcs_client
 from mcml_assets_tests.ports import free_port_range
 
 live = pytest.mark.live
 AWS, GCP, AZURE, LOCAL = "aws/eu-west-2", "gcp/europe-west2", "azure/uksouth", "aws/eu-west-2"
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulators]:
-    with started(tmp_path_factory.mktemp("doctor")) as emulators:
-        yield emulators
-
-
-@pytest.fixture
-def emulators(running: Emulators, monkeypatch: pytest.MonkeyPatch) -> Emulators:
-    """Running emulators, with their credentials in the environment."""
-    for name, value in running.environment.items():
-        monkeypatch.setenv(name, value)
-    return running
 
 
 @pytest.fixture

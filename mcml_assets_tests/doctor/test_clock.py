@@ -13,12 +13,9 @@ import httpx
 import pytest
 
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.doctor import State, Verdict, examine
+from mcml_assets.doctor.examination import State, Verdict, examine
 from mcml_assets.emulation.servers import Emulators
 from mcml_assets_tests.ports import free_port_range
-from mcml_assets_tests.test_doctor import emulators, running
-
-__all__ = ["emulators", "running"]
 
 pytestmark = pytest.mark.live
 GCP = "gcp/europe-west2"

@@ -6,7 +6,7 @@ What is there is asked by the other checks; here the two descriptions of it are 
 from pathlib import Path
 
 from mcml_assets.configuration.infrastructure import differences, outputs_file
-from mcml_assets.doctor_checks import Check, State
+from mcml_assets.doctor.checks import Check, State
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.topology import Location
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mcml_assets.doctor_checks import State
-from mcml_assets.doctor_endpoints import endpoint_checks
+from mcml_assets.doctor.checks import State
+from mcml_assets.doctor.endpoints import endpoint_checks
 from mcml_assets.domain.endpoint_access import ClusterEndpoints
 from mcml_assets_tests.serving.platforms.benches import CONTEXT, SageMakerBench, s3_location
 from mcml_assets_tests.serving.platforms.kubernetes_api import READER, TOKEN, api_server, kubeconfig

@@ -24,9 +24,9 @@ from mcml_assets.clouds.inspection import BucketInspector, Fact
 from mcml_assets.clouds.interfaces import CopyingStore, ObjectMeta, ObjectStore
 from mcml_assets.clouds.registry import inspector, open_store
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.doctor_checks import Check, State
-from mcml_assets.doctor_endpoints import endpoint_checks
-from mcml_assets.doctor_infrastructure import infrastructure_check
+from mcml_assets.doctor.checks import Check, State
+from mcml_assets.doctor.endpoints import endpoint_checks
+from mcml_assets.doctor.infrastructure import infrastructure_check
 from mcml_assets.domain.errors import (
     ConfigurationError,
     McmlError,

@@ -1,11 +1,11 @@
 """What `mcml doctor` asks of a location's endpoint platform: does it answer, has it what we need, and may we.
 
-Changes nothing. Buckets are `doctor.py`'s business; printing is `commands/doctor.py`'s.
+Changes nothing. Buckets are `examination.py`'s business; printing is `commands/doctor.py`'s.
 """
 
 from collections.abc import Iterator
 
-from mcml_assets.doctor_checks import Check, State
+from mcml_assets.doctor.checks import Check, State
 from mcml_assets.domain.endpoint_access import ClusterEndpoints, SageMakerEndpoints
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.topology import Location

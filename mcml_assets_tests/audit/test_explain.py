@@ -16,12 +16,13 @@ from prometheus_client import CollectorRegistry
 from pyarrow import parquet
 from typer.testing import CliRunner
 
+from mcml_assets.audit.explain import Archive
+from mcml_assets.audit.stale import stale_predictions
 from mcml_assets.build import DEFS
 from mcml_assets.cli import app
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import CorruptSnapshot, LocationUnavailable, ObjectNotFound
 from mcml_assets.domain.prediction import PredictionRow, prediction_id
-from mcml_assets.explain import Archive
 from mcml_assets.features.online import OnlineReader
 from mcml_assets.features.repositories import repositories_folder
 from mcml_assets.serving.folder import DataPlaneFolder
@@ -32,7 +33,6 @@ from mcml_assets.serving.prediction_log.shipper import Shipper
 from mcml_assets.serving.prediction_log.spool import Answered, Spool
 from mcml_assets.serving.server_metrics import ServerMetrics
 from mcml_assets.serving.tracing import Untraced
-from mcml_assets.stale import stale_predictions
 from mcml_assets_tests.assets.conftest import Bench, failure_of
 
 LOCATION, STANDBY = "aws/us-east-1", "gcp/us-east4"

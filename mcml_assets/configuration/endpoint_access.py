@@ -45,7 +45,10 @@ class ClusterModel(BaseModel):
     namespace: KubernetesName = Field(description="Namespace of the InferenceServices; it exists.")
     service_account: KubernetesName = Field(description="Service account whose identity reads the location's bucket.")
     image: Text = Field(description="The model server's image: registry/mcml-assets:0.1.0.")
-    features_claim: KubernetesName = Field(description="Persistent volume claim that holds the location's Feast folder.")
+    ingress: str | None = Field(
+        None, description="Where the cluster takes requests, where its services' own hosts do not resolve: https://ingress."
+    )
+    authority: str | None = Field(None, description="File of the authority of its certificates, PEM; None: the machine's own.")
 
 
 class ShiftModel(BaseModel):
@@ -71,9 +74,6 @@ class SageMakerModel(BaseModel):
     image: Text = Field(description="The model server's image in ECR.")
     instance_type: Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = Field(
         description="Kind of machine: ml.m5.large."
-    )
-    features_uri: Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]+/.+/$")] = Field(
-        description="Prefix that holds the location's Feast folder: s3://bucket/features/."
     )
     # An update that nobody can stop would be a blue/green update in name only.
     alarms: list[Text] = Field(description="CloudWatch alarms that roll an update back, 1 to 10.", min_length=1, max_length=10)
@@ -108,8 +108,10 @@ def endpoint_problems(written: Any, store: StoreKind, region: KeyPath) -> Iterat
         yield Problem(
             (*path, "platform"), f"'sagemaker' reads packages from S3, and this location's store is of kind {store!r}"
         )
-    if isinstance(model, SageMakerModel) and model.address is not None and not is_address(model.address):
-        yield Problem((*path, "address"), "must be https://..., or http:// on loopback, without credentials")
+    for key in ("address", "ingress"):
+        address = getattr(model, key, None)
+        if address is not None and not is_address(address):
+            yield Problem((*path, key), "must be https://..., or http:// on loopback, without credentials")
 
 
 def endpoint_access(written: dict[str, Any] | None) -> EndpointAccess:

@@ -70,7 +70,8 @@ class ClusterEndpoints:
     """Endpoints are InferenceServices of a Kubernetes cluster.
 
     `context` names the cluster in the kubeconfig file, `service_account` whose identity reads the package from the
-    location's bucket, `features_claim` the persistent volume claim that holds the location's Feast folder.
+    location's bucket. `ingress` is where requests for the InferenceService's own host are sent (None: to that host), and
+    `authority` the file of the authority behind its certificate, PEM (None: the machine's own).
     """
 
     platform: PlatformName
@@ -78,7 +79,8 @@ class ClusterEndpoints:
     namespace: str
     service_account: str
     image: str
-    features_claim: str
+    ingress: str | None = None
+    authority: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +98,13 @@ class Shift:
 class SageMakerEndpoints:
     """Endpoints are SageMaker's, in the location's region and by the location's credentials.
 
-    `role_arn` is the execution role that reads the package, `features_uri` the S3 prefix of the location's Feast folder,
-    `alarms` the CloudWatch alarms that roll an update back; `address` replaces AWS's own, as on loopback.
+    `role_arn` is the execution role that reads the package, `alarms` the CloudWatch alarms that roll an update back;
+    `address` replaces AWS's own, as on loopback.
     """
 
     role_arn: str
     image: str
     instance_type: str
-    features_uri: str
     alarms: tuple[str, ...]
     shift: Shift
     address: str | None = None

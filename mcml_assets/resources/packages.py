@@ -22,9 +22,9 @@ HELD_OUT_FROM = "held_out_from"
 
 def held_package(workload: Workload, stores: CloudStores, location: str, manifest: Manifest) -> "ModelPackage":
     """The package's folder in this location, fetched and verified; the same folder for the same package."""
-    from mcml_assets.serving.package import read_package  # noqa: PLC0415 - only who serves or judges a model needs it
+    from mcml_assets.serving.package import held_package_folder, read_package  # noqa: PLC0415 - only who serves or judges
 
-    folder = stores.settings.location_folder(location) / "models" / workload.name / manifest.snapshot_id[:16]
+    folder = held_package_folder(stores.settings.location_folder(location), workload.name, manifest.snapshot_id)
     stores.snapshots(workload, location, "model").fetch(manifest, folder)
     return read_package(folder, digest=manifest.snapshot_id)
 

@@ -292,8 +292,8 @@ class Endpoint:
             self._note(revision, EndpointState.STOPPED, f"the server (pid {server.instance.process.pid}) died", now)
             return
         server.take_answer(now, PROBE_EVERY_SECONDS, pool)
-        if self.dark():
-            # It refuses because an outage was planned, and is not to be taken for hung, now or right after.
+        if self.dark() or (server.instance.gateway and server.speaks):
+            # It refuses because an outage was planned, or its platform does not answer: it is not to be taken for hung.
             server.unanswered = min(server.unanswered, UNANSWERED_FAILED)
         if server.unanswered >= patience:
             kill(server.instance.process)

@@ -12,7 +12,7 @@ from itertools import pairwise
 import psutil
 
 from mcml_assets.serving.folder import DataPlaneFolder
-from mcml_assets.serving.manifest import SERVER_MODULE, WantedEndpoint, endpoint_name
+from mcml_assets.serving.manifest import ELSEWHERE, SERVER_MODULE, WantedEndpoint, endpoint_name
 from mcml_assets.serving.ports import HOST
 from mcml_assets.serving.processes import find, spawn
 
@@ -32,6 +32,7 @@ class Instance:
     version: int
     digest: str
     revision: str
+    gateway: bool = False
 
     @property
     def workload(self) -> str:
@@ -55,9 +56,11 @@ def start_instance(wanted: WantedEndpoint, port: int, folder: DataPlaneFolder) -
     command += ["--predictions", str(folder.predictions)]
     if folder.faults is not None:
         command += ["--fault-plan", str(folder.faults)]
-    environment = {name: os.environ[name] for name in PASSED_ENVIRONMENT if name in os.environ}
+    # A gateway enters another platform: it needs what the topology names for that.
+    passed = os.environ.keys() if wanted.elsewhere else PASSED_ENVIRONMENT
+    environment = {name: os.environ[name] for name in passed if name in os.environ}
     process = spawn(command, environment | dict(wanted.environment), folder.endpoint("logs", wanted.name))
-    return Instance(process, wanted.name, port, wanted.version, wanted.digest, wanted.revision)
+    return Instance(process, wanted.name, port, wanted.version, wanted.digest, wanted.revision, wanted.elsewhere)
 
 
 def find_instances(folder: DataPlaneFolder) -> list[Instance]:
@@ -69,23 +72,28 @@ def find_instances(folder: DataPlaneFolder) -> list[Instance]:
             continue
         name = endpoint_name(said["--workload"], said["--location"])
         version, port = int(said["--model-version"]), int(said["--port"])
-        found.append(Instance(process, name, port, version, said["--digest"], said["--revision"]))
+        found.append(Instance(process, name, port, version, said["--digest"], said["--revision"], ELSEWHERE in said))
     return found
 
 
 def answers(instance: Instance) -> bool:
     """Whether this very server says it is ready, within `PROBE_SECONDS`."""
+    return readiness(instance) == http.HTTPStatus.OK
+
+
+def readiness(instance: Instance) -> int | None:
+    """The status with which this very server says whether it is ready; None for no answer in time, or another server's."""
     connection = http.client.HTTPConnection(HOST, instance.port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", f"/v2/models/{instance.workload}/ready")
         response = connection.getresponse()
         response.read()
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
     said = (response.getheader("x-mcml-location"), response.getheader("x-mcml-digest"))
-    return response.status == http.HTTPStatus.OK and said == (instance.location, instance.digest)
+    return response.status if said == (instance.location, instance.digest) else None
 
 
 def _said(command: list[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ place of the mount paths.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import version as installed_version
@@ -28,6 +28,7 @@ CONTAINER_PORT = 8080
 PACKAGE_MOUNT = "/mnt/models"  # where KServe's storage initializer puts STORAGE_URI
 FEATURES_MOUNT = "/mnt/features"
 SERVER_MODULE = "mcml_assets.serving.server"
+ELSEWHERE = "--elsewhere"  # the argument by which a server is a gateway: the address of the endpoint that it asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class WantedEndpoint:
     def name(self) -> str:
         """What the platform calls this endpoint."""
         return endpoint_name(self.workload, self.location)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether this is a gateway: a server of this machine whose model answers on another platform."""
+        return ELSEWHERE in self.arguments
 
     @property
     def revision(self) -> str:
@@ -81,7 +87,7 @@ def inference_service(
     placed: PlacedLocation,
     *,
     package_uri: str,
-    features_uri: str,
+    features_uri: str | None,
     model_version: int,
     digest: str,
     running: bool | None = None,
@@ -90,7 +96,8 @@ def inference_service(
     """The InferenceService of a workload in one of its locations.
 
     `package_uri` names the model package's folder and `features_uri` the location's Feast folder of this workload
-    (`file:///…` on this machine); `digest` is the package's and is checked by the server before it answers.
+    (`file:///…` on this machine), None for a server that is sent features by its gateway; `digest` is the package's and is
+    checked by the server before it answers.
     `running` overrides what the role says (a cold standby that has to take over); `image` defaults to the project's.
 
     Raises `ConfigurationError` for a compute profile that the location does not offer.
@@ -124,8 +131,10 @@ def inference_service(
                 "maxReplicas": 1,
                 # KServe wants whole seconds; the edge holds the exact bound.
                 "timeout": max(1, round(workload.serving.timeout_seconds)),
-                "containers": [_container(workload, placed, package_uri, model_version, digest, image)],
-                "volumes": [_features_volume(features_uri)],
+                "containers": [
+                    _container(workload, placed, package_uri, model_version, digest, image, reads=features_uri is not None)
+                ],
+                **({"volumes": [_features_volume(features_uri)]} if features_uri is not None else {}),
             }
         },
     }
@@ -141,15 +150,23 @@ def _rollout(workload: Workload, placed: PlacedLocation) -> dict[str, str]:
 
 
 def _container(
-    workload: Workload, placed: PlacedLocation, package_uri: str, model_version: int, digest: str, image: str | None
+    workload: Workload,
+    placed: PlacedLocation,
+    package_uri: str,
+    model_version: int,
+    digest: str,
+    image: str | None,
+    *,
+    reads: bool,
 ) -> dict[str, object]:
+    """The server's container; `reads` says that it reads features itself."""
     return {
         "name": "kserve-container",
         "image": image or f"mcml-assets:{installed_version('mcml-assets')}",
         "command": ["python", "-m", SERVER_MODULE],
         "args": [
             *("--package", PACKAGE_MOUNT),
-            *("--features", FEATURES_MOUNT),
+            *(("--features", FEATURES_MOUNT) if reads else ()),
             *("--workload", workload.name),
             *("--location", placed.key),
             *("--jurisdiction", placed.location.jurisdiction),
@@ -167,7 +184,7 @@ def _container(
         "ports": [{"containerPort": CONTAINER_PORT, "protocol": "TCP"}],
         "readinessProbe": {"httpGet": {"path": f"/v2/models/{workload.name}/ready", "port": CONTAINER_PORT}},
         "resources": _resources(workload, placed),
-        "volumeMounts": [{"name": "features", "mountPath": FEATURES_MOUNT, "readOnly": True}],
+        **({"volumeMounts": [{"name": "features", "mountPath": FEATURES_MOUNT, "readOnly": True}]} if reads else {}),
     }
 
 
@@ -185,16 +202,13 @@ def _resources(workload: Workload, placed: PlacedLocation) -> dict[str, dict[str
 
 
 def _features_volume(features_uri: str) -> dict[str, object]:
-    if features_uri.startswith("file://"):
-        return {"name": "features", "hostPath": {"path": features_uri.removeprefix("file://")}}
-    return {"name": "features", "persistentVolumeClaim": {"claimName": features_uri.rpartition("/")[2]}}
+    return {"name": "features", "hostPath": {"path": features_uri.removeprefix("file://")}}
 
 
-def _features_uri(volume: Mapping[str, Any]) -> str:
-    """What `_features_volume` was made of."""
-    if "hostPath" in volume:
-        return f"file://{volume['hostPath']['path']}"
-    return f"pvc://{volume['persistentVolumeClaim']['claimName']}"
+def _mounts(package_uri: str, volumes: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """Where each folder is mounted, and its URI; `volumes` holds at most what `_features_volume` made."""
+    features = tuple((FEATURES_MOUNT, f"file://{volume['hostPath']['path']}") for volume in volumes)
+    return ((PACKAGE_MOUNT, package_uri), *features)
 
 
 def read_manifest(manifest: Manifest) -> WantedEndpoint:
@@ -218,7 +232,7 @@ def read_manifest(manifest: Manifest) -> WantedEndpoint:
             timeout_seconds=float(annotations[f"{DOMAIN}/timeout-seconds"]),
             runs=predictor["minReplicas"] > 0,
             arguments=tuple(container["args"]),
-            mounts=((PACKAGE_MOUNT, environment.pop("STORAGE_URI")), (FEATURES_MOUNT, _features_uri(predictor["volumes"][0]))),
+            mounts=_mounts(environment.pop("STORAGE_URI"), predictor.get("volumes", ())),
             environment=tuple(sorted(environment.items())),
             rollout=read_plan(json.loads(annotations[f"{DOMAIN}/rollout"])) if f"{DOMAIN}/rollout" in annotations else None,
         )

@@ -10,9 +10,10 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -27,27 +28,24 @@ from starlette.exceptions import HTTPException
 from mcml_assets.domain.errors import McmlError, TransientError, UnknownEntity
 from mcml_assets.features.online import OnlineReader
 from mcml_assets.serving.collector import Collector
-from mcml_assets.serving.fitness import Fitness
+from mcml_assets.serving.fitness import Fitness, FitnessElsewhere
 from mcml_assets.serving.golden import PATH, SYNTHETIC_PATH
 from mcml_assets.serving.guard import ASKED, Guard, problem_response
 from mcml_assets.serving.interface import DATATYPES, INT64_LIMIT, MAX_ENTITIES, OUTPUT
 from mcml_assets.serving.one_write import OneWriteProtocol
-from mcml_assets.serving.package import ModelPackage, golden_inputs
-from mcml_assets.serving.prediction_log.spool import Scored, Spool
+from mcml_assets.serving.package import golden_inputs
+from mcml_assets.serving.prediction_log.spool import Scored
 from mcml_assets.serving.problem import (
     FEATURES_UNAVAILABLE,
     INVALID_REQUEST,
     UNKNOWN_ENTITY,
     Problem,
 )
+from mcml_assets.serving.row_model import RowModel
+from mcml_assets.serving.served import Refusal, Served
 from mcml_assets.serving.server_metrics import ServerMetrics
 from mcml_assets.serving.tracing import Traced, Tracing, Untraced
 from mcml_assets.serving.watch import Watch
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mcml_assets.serving.package import Predict
 
 GRACE_SECONDS = 5
 NOBODY = "synthetic-transaction"  # an id as no entity has it
@@ -55,58 +53,21 @@ NOBODY = "synthetic-transaction"  # an id as no entity has it
 log = logging.getLogger("mcml_assets.serving.server")
 
 
-def never() -> bool:
-    """Nothing was planned."""
-    return False
-
-
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What one server answers with: the verified package, where it stands, its model, the features there, and the spool
-    of its predictions (None where nobody keeps them). `wrong` and `features_down` say what was planned to go wrong now.
-    """
+class Question:
+    """The entities of one request with their features, one row each, of one feature snapshot."""
 
-    package: ModelPackage
-    digest: str
-    location: str
-    predict: "Predict"
-    features: OnlineReader
-    spool: Spool | None
-    wrong: Callable[[], bool] = never
-    features_down: Callable[[], bool] = never
-
-    def scores(self, rows: pd.DataFrame) -> "np.ndarray":
-        """The model's scores, a probability each; the opposite of each while it is planned that answers are wrong."""
-        scores = self.predict(rows)
-        return 1 - scores if self.wrong() else scores
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """What is served, for metrics and traces."""
-        description = self.package.description
-        return {
-            "workload": description.workload,
-            "jurisdiction": description.jurisdiction,
-            "location": self.location,
-            "model_version": str(description.version),
-            "digest": self.digest,
-        }
-
-
-class Refusal(Exception):
-    """An answer other than a prediction."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail)
-        self.problem = problem
+    ids: list[int] | list[str]
+    rows: list[dict[str, Any]]
+    feature_snapshot: str
 
 
 class EntityModel(Model):
     """Scores entities: one input tensor of ids, one output tensor of scores (FP64, probability of class 1)."""
 
-    def __init__(self, served: Served, metrics: ServerMetrics, tracing: Tracing) -> None:
+    def __init__(self, served: Served, features: OnlineReader, metrics: ServerMetrics, tracing: Tracing) -> None:
         super().__init__(served.package.description.workload)
-        self.served, self.metrics, self.tracing = served, metrics, tracing
+        self.served, self.features, self.metrics, self.tracing = served, features, metrics, tracing
         self.entity = served.package.schema.entity
         self.datatype = DATATYPES[self.entity.type]
         self.ready = True
@@ -119,44 +80,63 @@ class EntityModel(Model):
         """The one output, for the protocol's model metadata."""
         return [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
 
-    def predict(self, payload: object, headers: dict[str, str] | None = None) -> InferResponse:  # pyright: ignore[reportIncompatibleMethodOverride] - KServe leaves predict to subclasses, and calls it plainly when it is no coroutine
+    async def predict(self, payload: object, headers: dict[str, str] | None = None) -> InferResponse:  # pyright: ignore[reportIncompatibleMethodOverride] - KServe leaves predict to subclasses
         """The scores of the entities that the request names. Raises `Refusal`."""
         if not isinstance(payload, InferRequest):
             raise Refusal(self.invalid("this server speaks version 2 of the protocol: POST /v2/models/<name>/infer"))
         ids = self._entity_ids(payload)
         with self.tracing.step("feature lookup"), self.metrics.lookup_seconds.time():
             feature_snapshot, rows = self._read(ids)
-        inputs = list(self.served.package.schema.model_inputs)
+        question = Question(ids, rows, feature_snapshot)
         with self.tracing.step("model"), self.metrics.predict_seconds.time():
-            rows_in = pd.DataFrame(rows, columns=pd.Index(inputs), dtype=object)
-            scores: list[float] = self.served.scores(rows_in).tolist()
+            scores = await self.scores(question)
         if not all(map(math.isfinite, scores)):
             raise Refusal(Problem(500, detail="the model gave a score that is no number"))
+        return self._answer(payload.id, question, scores)
+
+    async def scores(self, question: Question) -> list[float]:
+        """One score for each entity. Of another platform the scores are waited for, and other requests go on meanwhile.
+
+        Raises `Refusal` when that platform gives none.
+        """
+        inputs = pd.Index(self.served.package.schema.model_inputs)
+        rows = pd.DataFrame(question.rows, columns=inputs, dtype=object)
+        if not self.served.elsewhere:
+            return self.served.scores(rows).tolist()
+        try:
+            return (await to_thread.run_sync(self.served.scores, rows)).tolist()
+        except McmlError as error:
+            log.error("no scores from elsewhere: %s", error)
+            raise Refusal(Problem(503, detail=f"the endpoint of {self.served.location} does not answer")) from None
+
+    def _answer(self, request_id: str | None, question: Question, scores: list[float]) -> InferResponse:
+        """The answer, once its record is kept."""
+        inputs = list(self.served.package.schema.model_inputs)
         asked = ASKED.get()
         if self.served.spool is not None and not asked.copy:
             asked.prediction_id = self.served.spool.append(
                 [
                     Scored(entity, {name: row[name] for name in inputs}, score)
-                    for entity, row, score in zip(ids, rows, scores, strict=True)
+                    for entity, row, score in zip(question.ids, question.rows, scores, strict=True)
                 ],
                 caller=asked.caller,
                 route_epoch=asked.route_epoch,
-                feature_snapshot=feature_snapshot,
+                feature_snapshot=question.feature_snapshot,
             )
             self.metrics.lost.set(self.served.spool.lost)
         description = self.served.package.description
         return InferResponse(
             # The protocol demands an id, and KServe fails to encode None.
-            response_id=payload.id or uuid.uuid4().hex,
+            response_id=request_id or uuid.uuid4().hex,
             model_name=self.name,
             model_version=str(description.version),
-            infer_outputs=[InferOutput(OUTPUT, [len(ids)], "FP64", data=scores)],
+            infer_outputs=[InferOutput(OUTPUT, [len(scores)], "FP64", data=scores)],
             parameters={
                 "model_version": description.version,
                 "location": self.served.location,
                 "jurisdiction": description.jurisdiction,
                 "training_snapshot": description.snapshots.get("feature_snapshot", ""),
-                "feature_snapshot": feature_snapshot,
+                "feature_snapshot": question.feature_snapshot,
                 "digest": self.served.digest,
                 "prediction_id": asked.prediction_id or "",
             },
@@ -194,14 +174,14 @@ class EntityModel(Model):
         except Refusal as refusal:
             if refusal.problem.type != UNKNOWN_ENTITY:
                 raise
-            return self.served.features.snapshot_id
+            return self.features.snapshot_id
 
     def _read(self, ids: list[int] | list[str]) -> tuple[str, list[dict[str, Any]]]:
         """The feature snapshot, and every entity's features of it."""
         try:
             if self.served.features_down():
                 raise TransientError("an outage of the feature store was planned")
-            return self.served.features.read_all(ids)
+            return self.features.read_all(ids)
         except UnknownEntity:
             detail = f"{self.served.location} has no features of an entity that the request names"
             raise Refusal(Problem(404, UNKNOWN_ENTITY, detail)) from None
@@ -226,7 +206,7 @@ class FixedRepository(ModelRepositoryExtension):
 class ProblemServer(RESTServer):
     """KServe's REST server on one interface, without lines per request, with problems for refusals."""
 
-    def __init__(self, model: EntityModel, host: str, port: int, dark: Callable[[], bool]) -> None:
+    def __init__(self, model: EntityModel | RowModel, host: str, port: int, dark: Callable[[], bool]) -> None:
         repository = ModelRepository()
         repository.update(model)
         super().__init__(
@@ -248,7 +228,8 @@ class ProblemServer(RESTServer):
         super().create_application()
         _speak_problems(kserve_app, self.model)
         kserve_app.add_api_route(PATH.format(workload="{name}"), _golden_answer(self.model), methods=["GET"])
-        kserve_app.add_api_route(SYNTHETIC_PATH.format(workload="{name}"), _synthetic_answer(self.model), methods=["GET"])
+        if isinstance(self.model, EntityModel):
+            kserve_app.add_api_route(SYNTHETIC_PATH.format(workload="{name}"), _synthetic_answer(self.model), methods=["GET"])
         served = self.model.served
         answered_by = {
             "x-mcml-location": served.location,
@@ -256,6 +237,8 @@ class ProblemServer(RESTServer):
             "x-mcml-digest": served.digest,
         }
         fit = Fitness(served.package, served.scores, time.monotonic)
+        if served.elsewhere:
+            fit = FitnessElsewhere(served.package, served.scores)
         kserve_app.add_middleware(Guard, answered_by=answered_by, dark=self.dark, fit=fit)
         # Added last, it is the outermost: what the guard refuses is noted as well.
         kserve_app.add_middleware(Watch, metrics=self.model.metrics, tracing=self.model.tracing)
@@ -271,13 +254,15 @@ def serve(served: Served, *, host: str, port: int, dark: Callable[[], bool], col
     traced = None
     if collector is not None:
         traced = Traced(collector, {f"mcml.{name}": value for name, value in served.labels.items()})
-    metrics = ServerMetrics(served.labels)
-    ProblemServer(EntityModel(served, metrics, traced or Untraced()), host, port, dark).run()
+    metrics, tracing = ServerMetrics(served.labels), traced or Untraced()
+    features = served.features
+    model = RowModel(served, metrics, tracing) if features is None else EntityModel(served, features, metrics, tracing)
+    ProblemServer(model, host, port, dark).run()
     if traced is not None:
         traced.close()
 
 
-def _speak_problems(app: FastAPI, model: EntityModel) -> None:
+def _speak_problems(app: FastAPI, model: EntityModel | RowModel) -> None:
     """Answer every refusal as a problem."""
 
     def handler(problem: Callable[[Any], Problem]) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -301,7 +286,7 @@ def _speak_problems(app: FastAPI, model: EntityModel) -> None:
         app.add_exception_handler(error, handler(problem))
 
 
-def _golden_answer(model: EntityModel) -> Callable[[str], dict[str, Any]]:
+def _golden_answer(model: EntityModel | RowModel) -> Callable[[str], dict[str, Any]]:
     """The scores this very server gives now for the golden inputs, which are nobody's; for `parity` to compare.
 
     The edge passes no such request on.
@@ -311,7 +296,11 @@ def _golden_answer(model: EntityModel) -> Callable[[str], dict[str, Any]]:
         if name != model.name:
             raise Refusal(Problem(404, detail=f"the only model here is {model.name!r}"))
         package = model.served.package
-        scores: list[float] = model.served.scores(golden_inputs(package)).tolist()
+        try:
+            scores: list[float] = model.served.scores(golden_inputs(package)).tolist()
+        except McmlError as error:
+            log.error("no golden predictions: %s", error)
+            raise Refusal(Problem(503, detail=f"the endpoint of {model.served.location} does not answer")) from None
         return {
             "digest": model.served.digest,
             "model_version": package.description.version,

@@ -270,6 +270,11 @@ def golden_inputs(package: ModelPackage) -> "pd.DataFrame":
     return conform(pd.DataFrame(columns, dtype=object), package.schema.model_inputs)
 
 
+def held_package_folder(location_folder: Path, workload: str, digest: str) -> Path:
+    """Where this machine keeps a package that a location holds, below the location's own folder."""
+    return location_folder / "models" / workload / digest[:16]
+
+
 def package_files(folder: Path, algorithm: DigestAlgorithm = DEFAULT_DIGEST) -> tuple[SnapshotFile, ...]:
     """Every file of the package with its size and digest, sorted by path."""
     paths = (path for path in folder.rglob("*") if path.is_file())

@@ -8,6 +8,7 @@ from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.endpoint_access import ClusterEndpoints, SageMakerEndpoints
 from mcml_assets.domain.errors import LocationUnavailable, TransientError
 from mcml_assets.domain.topology import Location, Topology
+from mcml_assets.serving.gateway.platform import GatewayedPlatform
 from mcml_assets.serving.interfaces import EndpointPlatform, EndpointState, EndpointStatus, Manifest
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.manifest import read_manifest
@@ -19,11 +20,11 @@ def endpoint_platform(location: Location, settings: Settings) -> EndpointPlatfor
         case ClusterEndpoints() as cluster:
             from mcml_assets.serving.kserve.platform import KServePlatform  # noqa: PLC0415 - only where it is used
 
-            return KServePlatform(location.key, cluster)
+            return GatewayedPlatform(KServePlatform(location.key, cluster), settings)
         case SageMakerEndpoints() as sagemaker:
             from mcml_assets.serving.sagemaker.platform import SageMakerPlatform  # noqa: PLC0415 - the same
 
-            return SageMakerPlatform(location, sagemaker)
+            return GatewayedPlatform(SageMakerPlatform(location, sagemaker), settings)
         case _:
             return LocalEndpointPlatform(settings)
 

@@ -1,4 +1,4 @@
-"""Where the servers of a location find a model package and features: on this machine, or in the location's own bucket.
+"""Where the servers of a location find a model package, and features: on this machine, or in the location's own bucket.
 
 A snapshot keeps files by their content; a cluster's storage initializer and SageMaker want a folder, and each server
 verifies the package's digest itself. What a package is belongs to `package.py`.
@@ -20,22 +20,21 @@ PREFIX = "endpoints"
 
 @dataclass(frozen=True, slots=True)
 class Servable:
-    """What a manifest names: URIs that the location's servers can read, and the server's image, None for the project's."""
+    """What a manifest names: URIs that the location's servers can read, and the server's image, None for the project's.
+
+    Servers elsewhere read no features: their gateway sends them.
+    """
 
     package_uri: str
-    features_uri: str
+    features_uri: str | None
     image: str | None = None
 
 
 def make_servable(package: ModelPackage, digest: str, location: Location, bucket: ObjectStore, settings: Settings) -> Servable:
     """Put a verified package where this location's servers find it."""
     match location.endpoints:
-        case ClusterEndpoints() as cluster:
-            uri = publish_package(package, digest, location, bucket)
-            return Servable(uri, f"pvc://{cluster.features_claim}", cluster.image)
-        case SageMakerEndpoints() as sagemaker:
-            # SageMaker itself brings the features' folder; in the manifest the claim only stands for it.
-            return Servable(publish_package(package, digest, location, bucket), "pvc://features", sagemaker.image)
+        case ClusterEndpoints(image=image) | SageMakerEndpoints(image=image):
+            return Servable(publish_package(package, digest, location, bucket), None, image)
         case _:
             features = repositories_folder(settings, location.key, package.description.workload)
             return Servable(package.folder.as_uri(), features.as_uri())

@@ -28,7 +28,9 @@ from mcml_assets.serving.prediction_log.spool import Answered, Spool
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcml_assets.serving.model_server import Served
+    from mcml_assets.features.online import OnlineReader
+    from mcml_assets.serving.package import ModelPackage, Predict
+    from mcml_assets.serving.served import Served
 
 log = logging.getLogger("mcml_assets.serving.server")
 
@@ -48,11 +50,9 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         log.error("refused to start: %s: %s", type(error).__name__, error)
         _leave_word(options.termination_log, options.digest, error)
         return 1
+    said = "is loaded and gives its golden predictions" if options.elsewhere is None else f"is asked for at {options.elsewhere}"
     log.info(
-        "version %s, package %s, is loaded and gives its golden predictions after %.1f s",
-        options.model_version,
-        options.digest[:12],
-        time.monotonic() - started,
+        "version %s, package %s, %s after %.1f s", options.model_version, options.digest[:12], said, time.monotonic() - started
     )
     from mcml_assets.serving.model_server import serve  # noqa: PLC0415 - KServe, 1 s: a refused package never needs it
 
@@ -73,6 +73,19 @@ def _load(options: argparse.Namespace) -> "Served":
     expected = (options.workload, options.jurisdiction, options.model_version)
     if (description.workload, description.jurisdiction, description.version) != expected:
         raise ModelRejected(f"the manifest wants {'/'.join(map(str, expected))}, the package is {package.name}")
+    predict = _model(package) if options.elsewhere is None else _model_elsewhere(package, options)
+    features = None if options.features is None else _features(package, options.features)
+    spool = None if features is None else _spool(options)
+    wrong = planned(options.fault_plan, options.location, FaultKind.WRONG_ANSWERS, PREDICT)
+    features_down = planned(options.fault_plan, options.location, FaultKind.FEATURE_STORE_DOWN, READ_FEATURES)
+    from mcml_assets.serving.served import Served  # noqa: PLC0415 - a refused package never needs it
+
+    elsewhere = options.elsewhere is not None
+    return Served(package, options.digest, options.location, predict, features, spool, wrong, features_down, elsewhere)
+
+
+def _model(package: "ModelPackage") -> "Predict":
+    """The package's model, which gives its golden predictions here. Raises `ModelRejected` otherwise."""
     predict = load_model(package)
     golden = check_golden(package, predict)
     if not golden.passed:
@@ -80,19 +93,28 @@ def _load(options: argparse.Namespace) -> "Served":
             f"{package.name} misses its golden predictions by {golden.max_difference:g} here; "
             f"allowed are {package.golden.tolerance:g} over {golden.compared} predictions"
         )
-    from mcml_assets.features.online import OnlineReader  # noqa: PLC0415 - Feast: a refused package never needs it
-    from mcml_assets.serving.model_server import Served  # noqa: PLC0415 - KServe, likewise
+    return predict
 
-    features = OnlineReader.from_schema(asdict(package.schema), options.features)
+
+def _model_elsewhere(package: "ModelPackage", options: argparse.Namespace) -> "Predict":
+    """The same model on its location's platform, which is ready once that gives the golden predictions."""
+    from mcml_assets.serving.gateway.elsewhere import model_elsewhere  # noqa: PLC0415 - only a gateway needs it
+
+    return model_elsewhere(package, options.digest, options.location, options.elsewhere, options.timeout)
+
+
+def _features(package: "ModelPackage", folder: Path) -> "OnlineReader":
+    """The location's features, opened. Raises `TransientError` where there are none yet."""
+    from mcml_assets.features.online import OnlineReader  # noqa: PLC0415 - Feast: a refused package never needs it
+
+    features = OnlineReader.from_schema(asdict(package.schema), folder)
     try:
         # Opening the store now makes the first answer as fast as the others, and a missing store visible at once.
         _ = features.snapshot_id
     except (ObjectNotFound, CorruptSnapshot) as error:
         # Not the package's fault: the next feature snapshot may mend it.
         raise TransientError(str(error)) from error
-    wrong = planned(options.fault_plan, options.location, FaultKind.WRONG_ANSWERS, PREDICT)
-    features_down = planned(options.fault_plan, options.location, FaultKind.FEATURE_STORE_DOWN, READ_FEATURES)
-    return Served(package, options.digest, options.location, predict, features, _spool(options), wrong, features_down)
+    return features
 
 
 def _spool(options: argparse.Namespace) -> Spool | None:
@@ -120,7 +142,9 @@ def _leave_word(path: Path | None, digest: str, error: McmlError) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mcml_assets.serving.server", description=__doc__)
     parser.add_argument("--package", type=Path, required=True, help="folder of the model package")
-    parser.add_argument("--features", type=Path, required=True, help="the location's Feast folder of this workload")
+    parser.add_argument("--features", type=Path, help="the location's Feast folder of this workload; without, rows are taken")
+    parser.add_argument("--elsewhere", help="address of the endpoint that computes the scores; the server is its gateway then")
+    parser.add_argument("--timeout", type=float, default=2.0, help="seconds that the endpoint elsewhere may take")
     parser.add_argument("--workload", required=True, help="the model's name in the protocol")
     parser.add_argument("--location", required=True, help="key of the location that answers")
     parser.add_argument("--jurisdiction", required=True)

@@ -3,6 +3,7 @@
 The answers are a model server's own, over snapshots that the assets themselves made; only the HTTP around it is left out.
 """
 
+import asyncio
 import json
 import shutil
 import time
@@ -27,10 +28,11 @@ from mcml_assets.features.online import OnlineReader
 from mcml_assets.features.repositories import repositories_folder
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.guard import ASKED, Asked
-from mcml_assets.serving.model_server import EntityModel, Served
+from mcml_assets.serving.model_server import EntityModel
 from mcml_assets.serving.package import load_model, read_package
 from mcml_assets.serving.prediction_log.shipper import Shipper
 from mcml_assets.serving.prediction_log.spool import Answered, Spool
+from mcml_assets.serving.served import Served
 from mcml_assets.serving.server_metrics import ServerMetrics
 from mcml_assets.serving.tracing import Untraced
 from mcml_assets_tests.assets.conftest import Bench, failure_of
@@ -68,11 +70,11 @@ def ask(bench: Bench, location: str, about: list[str]) -> tuple[dict[str, Any], 
     spool = Spool(DataPlaneFolder.of(bench.settings).predictions, answered)
     reader = OnlineReader.from_schema(asdict(package.schema), features)
     served = Served(package, manifest.snapshot_id, location, load_model(package), reader, spool)
-    model = EntityModel(served, ServerMetrics(served.labels, CollectorRegistry()), Untraced())
+    model = EntityModel(served, reader, ServerMetrics(served.labels, CollectorRegistry()), Untraced())
     asked = Asked("underwriter-3", 7)
     ASKED.set(asked)
     tensor = InferInput("dob_ssn", [len(about)], "BYTES", data=about)
-    said = model.predict(InferRequest(model_name=workload.name, infer_inputs=[tensor])).to_dict()
+    said = asyncio.run(model.predict(InferRequest(model_name=workload.name, infer_inputs=[tensor]))).to_dict()
     assert asked.prediction_id is not None
     return said, asked.prediction_id
 

@@ -21,7 +21,7 @@ PRODUCTION = load_topology(TOPOLOGIES / "production.yaml")
 AWS, GCP, AZURE = (PRODUCTION.location(key) for key in ("aws/eu-west-2", "gcp/europe-west2", "azure/uksouth"))
 CLUSTER = ClusterEndpoints(
     platform="kserve-standard", context="eks", namespace="mcml-eu-west-2", service_account="mcml-server",
-    image="registry.example.com:5000/mcml-assets:0.1.0", features_claim="features",
+    image="registry.example.com:5000/mcml-assets:0.1.0",
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ KSERVE = """\
           namespace: mcml,
           service_account: mcml-server,
           image: "registry.example.com/mcml-assets:0.1.0",
-          features_claim: features,
+          ingress: "https://ingress.example.com",
         }"""
 SAGEMAKER = """\
 {
@@ -24,7 +24,6 @@ SAGEMAKER = """\
           role_arn: "arn:aws:iam::000000000000:role/mcml-sagemaker",
           image: "000000000000.dkr.ecr.eu-west-2.amazonaws.com/mcml-assets:0.1.0",
           instance_type: ml.m5.large,
-          features_uri: "s3://one/features/",
           alarms: [errors-high],
         }"""
 TOPOLOGY = """\
@@ -65,7 +64,7 @@ def test_each_location_says_where_its_endpoints_run(tmp_path: Path) -> None:
     assert loaded("{platform: local}") == LocalEndpoints() == loaded("null")
     cluster = loaded(KSERVE)
     assert cluster == ClusterEndpoints(
-        "kserve", "eks-london", "mcml", "mcml-server", "registry.example.com/mcml-assets:0.1.0", "features"
+        "kserve", "eks-london", "mcml", "mcml-server", "registry.example.com/mcml-assets:0.1.0", "https://ingress.example.com"
     )
     sagemaker = loaded(SAGEMAKER)
     assert isinstance(sagemaker, SageMakerEndpoints)
@@ -79,7 +78,13 @@ def test_each_location_says_where_its_endpoints_run(tmp_path: Path) -> None:
         ("{platform: kserv}", (), 14, ".platform: unknown platform 'kserv'; did you mean 'kserve'?"),
         ("{namespace: mcml}", (), 14, ".platform: this key is missing"),
         (KSERVE, (("namespace: mcml", "namespce: mcml"),), 17, ".namespce: unknown key; did you mean 'namespace'?"),
-        (KSERVE, (("          features_claim: features,\n", ""),), 14, ".features_claim: this key is missing"),
+        (KSERVE, (("          service_account: mcml-server,\n", ""),), 14, ".service_account: this key is missing"),
+        (
+            KSERVE,
+            (("https://ingress.example.com", "http://ingress.example.com"),),
+            20,
+            ".ingress: must be https://..., or http:// on loopback, without credentials",
+        ),
         (
             KSERVE,
             (("namespace: mcml", "namespace: MCML"),),
@@ -98,17 +103,17 @@ def test_each_location_says_where_its_endpoints_run(tmp_path: Path) -> None:
             15,
             ".platform: 'sagemaker' reads packages from S3, and this location's store is of kind 'gcs'",
         ),
-        (SAGEMAKER, (("[errors-high]", "[]"),), 20, ".alarms: is empty: at least one is needed"),
+        (SAGEMAKER, (("[errors-high]", "[]"),), 19, ".alarms: is empty: at least one is needed"),
         (
             SAGEMAKER,
             (("[errors-high],", "[errors-high], shift: {percent: 80},"),),
-            20,
+            19,
             ".shift.percent: must be less than or equal to 50 (it is 80)",
         ),
         (
             SAGEMAKER,
             (("[errors-high],", '[errors-high], address: "http://sagemaker.example.com",'),),
-            20,
+            19,
             ".address: must be https://..., or http:// on loopback, without credentials",
         ),
     ],

@@ -48,7 +48,7 @@ def test_a_server_elsewhere_finds_the_very_package(shop: Shop, tmp_path: Path) -
     prefix = f"endpoints/shop/{digest[:16]}"
     assert (servable.package_uri, servable.features_uri, servable.image) == (
         f"s3://bucket/{prefix}",
-        "pvc://features",
+        None,
         "registry.example.com/mcml-assets:1",
     )
     assert package_digest(downloaded(bucket, prefix, tmp_path / "sound")) == digest

@@ -22,6 +22,7 @@ from mcml_assets.domain.errors import (
     TransientError,
 )
 
+CONNECTIONS = 40  # as many as requests that a gateway has under way at once
 THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "PriorRequestNotComplete"})
 # Another update is under way, or somebody else's was faster.
 OVERTAKEN = frozenset({"ConflictException", "ResourceInUse", "InvalidChangeBatch"})
@@ -31,10 +32,12 @@ REFUSED = frozenset(
 )  # fmt: skip
 
 
-def aws_client(service: str, entered: Entered, region: str, address: str | None = None) -> Any:
+def aws_client(
+    service: str, entered: Entered, region: str, address: str | None = None, *, seconds: float = 30, attempts: int = 3
+) -> Any:
     """A client of this service in this region, with the credentials of `entered`; `address` replaces AWS's own.
 
-    Raises what `credential_provider` raises.
+    An answer may take `seconds`, and is asked for up to `attempts` times. Raises what `credential_provider` raises.
     """
     keys = credential_provider(entered)()
     return boto3.client(
@@ -44,7 +47,12 @@ def aws_client(service: str, entered: Entered, region: str, address: str | None 
         aws_access_key_id=keys["access_key_id"],
         aws_secret_access_key=keys["secret_access_key"],
         aws_session_token=keys.get("token"),
-        config=Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"}),
+        config=Config(
+            connect_timeout=min(5, seconds),
+            read_timeout=seconds,
+            retries={"total_max_attempts": attempts, "mode": "standard"},
+            max_pool_connections=CONNECTIONS,
+        ),
     )
 
 

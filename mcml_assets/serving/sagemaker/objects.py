@@ -14,14 +14,13 @@ from mcml_assets.domain.endpoint_access import SageMakerEndpoints
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.serving.interfaces import EndpointState, EndpointStatus, Manifest
-from mcml_assets.serving.manifest import FEATURES_MOUNT, PACKAGE_MOUNT, WantedEndpoint, read_manifest
+from mcml_assets.serving.manifest import PACKAGE_MOUNT, WantedEndpoint, read_manifest
 
 VARIANT = "main"
 ARGUMENTS, MANIFEST = "MCML_ARGUMENTS", "MCML_MANIFEST_"
 WANTED_TAG, FORMER_TAG = "mcml:wanted", "mcml:former"
 NONE = "none"
-# Where SageMaker puts the model's data, and those of a further source of the name `features`.
-PACKAGE_FOLDER, FEATURES_FOLDER = "/opt/ml/model", "/opt/ml/additional-model-data-sources/features"
+PACKAGE_FOLDER = "/opt/ml/model"  # where SageMaker puts the model's data
 VALUE_LENGTH = 1000  # of the 1,024 characters that a variable may have
 
 Json = dict[str, Any]
@@ -40,18 +39,16 @@ def revision_name(wanted: WantedEndpoint) -> str:
 def model_request(manifest: Manifest, access: SageMakerEndpoints) -> Json:
     """What `CreateModel` is asked with. Raises `ConfigurationError` for a package that is not in S3."""
     wanted = read_manifest(manifest)
-    folders = {PACKAGE_MOUNT: PACKAGE_FOLDER, FEATURES_MOUNT: FEATURES_FOLDER}
     package = dict(wanted.mounts)[PACKAGE_MOUNT]
     if not package.startswith("s3://"):
         raise ConfigurationError(f"{wanted.name}: SageMaker reads packages from S3, not from {package.partition('://')[0]}")
-    arguments = [folders.get(argument, argument) for argument in wanted.arguments]
+    arguments = [PACKAGE_FOLDER if argument == PACKAGE_MOUNT else argument for argument in wanted.arguments]
     # SageMaker gives containers no arguments.
     environment = {ARGUMENTS: json.dumps(arguments), **dict(wanted.environment), **_chunks(manifest)}
     container = {
         "Image": access.image,
         "Environment": environment,
         "ModelDataSource": {"S3DataSource": _prefix(package)},
-        "AdditionalModelDataSources": [{"ChannelName": "features", "S3DataSource": _prefix(access.features_uri)}],
     }
     return {"ModelName": revision_name(wanted), "PrimaryContainer": container, "ExecutionRoleArn": access.role_arn}
 

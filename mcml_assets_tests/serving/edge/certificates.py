@@ -35,12 +35,16 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(self.own.public_bytes(ENCODING))
 
-    def issue(self, file: str, *, uri: str | None = None) -> Issued:
-        """A certificate for the edge on loopback, or with `uri` for a caller; replaces the files by a rename."""
+    def issue(self, file: str, *, uri: str | None = None, host: str | None = None) -> Issued:
+        """A certificate for the edge on loopback, with `uri` for a caller, or for a server of this `host` alone; replaces the
+        files by a rename.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = [x509.IPAddress(IPv4Address("127.0.0.1"))]
         if uri is not None:
             names = [x509.UniformResourceIdentifier(uri)]
+        if host is not None:
+            names = [x509.DNSName(host)]
         certificate = (
             _builder(_name(file), self.name, key, x509.BasicConstraints(ca=False, path_length=None))
             .add_extension(x509.SubjectAlternativeName(names), critical=False)

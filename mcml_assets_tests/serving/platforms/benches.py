@@ -118,7 +118,7 @@ class InMemoryPackages:
     def manifest(self, version: int, **changes: Any) -> dict[str, Any]:
         arguments: dict[str, Any] = {
             "package_uri": f"{self.bucket_uri}/endpoints/shop/{version}",
-            "features_uri": "pvc://features",
+            "features_uri": None,
             "model_version": version,
             "digest": str(version) * 64,
         }
@@ -139,9 +139,7 @@ class ClusterBench(InMemoryPackages):
     def __init__(self, name: PlatformName, workload: Workload, namespace: str) -> None:
         super().__init__(workload, PRIMARY, "s3://mcml-london")
         self.name: PlatformName = name
-        self.access = ClusterEndpoints(
-            name, CONTEXT, namespace, "mcml-server", "registry.example.com/mcml-assets:1", "features"
-        )
+        self.access = ClusterEndpoints(name, CONTEXT, namespace, "mcml-server", "registry.example.com/mcml-assets:1")
         self.kserve = KServePlatform(PRIMARY, self.access)
         self.platform = self.kserve
         self.controller = KServeController(self.kserve.cluster)
@@ -179,7 +177,6 @@ class SageMakerBench(InMemoryPackages):
             role_arn="arn:aws:iam::000000000000:role/mcml-sagemaker",
             image="000000000000.dkr.ecr.eu-west-2.amazonaws.com/mcml-assets:1",
             instance_type="ml.m5.large",
-            features_uri="s3://mcml-london/features/",
             alarms=("errors-high",),
             shift=Shift(10, 300, 300),
             address=address,

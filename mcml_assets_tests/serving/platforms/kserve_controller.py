@@ -20,9 +20,9 @@ class KServeController:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
-    def ready(self, name: str) -> None:
+    def ready(self, name: str, url: str | None = None) -> None:
         """The pods of the newest generation passed their readiness probes."""
-        self._report(name, {"conditions": [condition("Ready", "True")], "url": f"http://{name}.example.com"})
+        self._report(name, {"conditions": [condition("Ready", "True")], "url": url or f"http://{name}.example.com"})
 
     def starting(self, name: str) -> None:
         self._report(name, {"conditions": [condition("Ready", "False", "PredictorNotReady", "containers are starting")]})

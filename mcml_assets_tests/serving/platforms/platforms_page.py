@@ -54,19 +54,33 @@ does not know (a real one drops it in silence), knows two tokens with fixed righ
 defaults. The real one of `make test-k8s` is Kubernetes 1.20, built from Debian's source by
 `deploy/kubernetes/build-api-server.sh`: old, and without CEL rules.
 
-## What a platform elsewhere needs, and does not get from here yet
+## Gateways: how the edge reaches a platform elsewhere
 
+To the edge a location is a server of this machine, wherever its model runs. For a platform elsewhere that server is a
+*gateway*: it reads the location's features from the online store, sends rows (one tensor for each model input, and never
+who is asked about) to the InferenceService or the SageMaker endpoint, and keeps the prediction in the location's own log.
+Health checks, retries, hedging, metrics, traces, synthetic transactions and `parity` are those of any server, because the
+gateway is one: it is ready only while the golden predictions come back right from the platform, asked each second.
+
+- **KServe** is asked at the InferenceService's own URL, or at `ingress` under the name of that URL's host, by which its
+  certificate is judged (`authority` for one that the machine does not know). A request without TLS is refused beyond loopback.
+- **SageMaker** is asked by `InvokeEndpoint`, signed with the location's credentials, which are had anew every four minutes.
 - **The package** is put as a folder into the location's own bucket (`endpoints/<workload>/<digest>/`) by the `endpoint`
   asset, and removed when neither wanted nor kept for rollback. KServe's storage initializer or SageMaker brings it to the
   server, which refuses to start on another digest and is ready only when its golden predictions pass.
-- **The features**: the location's Feast folder must be in the persistent volume claim (`features_claim`) or the S3 prefix
-  (`features_uri`) that the topology names. Nothing here fills it.
-- **The edge** of this machine sends requests to endpoints of this machine only.
-- **SageMaker's containers** start as `python -m mcml_assets.serving.sagemaker.container serve`, which must be the image's
-  entry point; a test starts it so, and asks `/ping` and `/invocations`. The `parity` check asks an endpoint by HTTP, which
-  SageMaker is not asked by, so it fails there.
-- **The image** itself is not built here.
-- **Predictions** are not logged from there: the spool and its shipper are this machine's.
+- **A gateway answers for one version.** While a platform goes from one version to the next, the edge asks another location
+  until the next gateway, which waits beside the former, is ready: about two seconds, in which a workload with one location
+  is not answered. For the same reason shares of requests that Knative gives a version are not for callers of the edge, and
+  rollouts by steps are this machine's only.
+- **Gateways run where the edge runs**, and there a location's features must be: the folder that `feature_snapshot` fills.
+
+A test asks a real Envoy, whose gateways ask real model servers: one behind TLS under another host's name, one behind a
+server that judges each signature (SigV4) by botocore's own algorithm. One of them is killed under load, and no request is
+lost. Unverified: a real ingress (Istio, Kourier, a cloud's balancer) and callers' tokens in front of it, which are not sent;
+SageMaker's own runtime, its limits and its `ModelError`.
+
+**SageMaker's containers** start as `python -m mcml_assets.serving.sagemaker.container serve`, which must be the image's
+entry point; a test starts it so, and asks `/ping` and `/invocations`. The image itself is not built here.
 
 """
 

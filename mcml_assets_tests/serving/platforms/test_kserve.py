@@ -74,7 +74,7 @@ def test_a_refusal_says_who_may_act(server: Any, enter: Callable[..., ClusterBen
 def test_an_unknown_context_is_named(enter: Callable[..., ClusterBench]) -> None:
     """A context that the kubeconfig file lacks is told with what lists them, and the file's content is not."""
     enter("secret-token")
-    lost = KServePlatform(PRIMARY, ClusterEndpoints("kserve", "gke-london", NAMESPACE, "mcml-server", "image", "features"))
+    lost = KServePlatform(PRIMARY, ClusterEndpoints("kserve", "gke-london", NAMESPACE, "mcml-server", "image"))
     with pytest.raises(ConfigurationError, match="no usable context 'gke-london'") as raised:
         lost.status(NAME)
     assert "secret-token" not in str(raised.value)
@@ -211,7 +211,7 @@ def test_kserve_and_kubernetes_would_take_the_object(tmp_path: Path, platform: A
     stored = cluster_object(manifest, bench.access, percent=percent, former=bench.manifest(2))
     Draft202012Validator(inference_service_schema()).validate(stored)
     predictor = stored["spec"]["predictor"]
-    of_pods = ("containers", "volumes", "serviceAccountName")
+    of_pods = ("containers", "serviceAccountName")
     spec = {key: value for key, value in predictor.items() if key in of_pods}
     assert len(spec) == len(of_pods)
     kubernetes_validate.validate(

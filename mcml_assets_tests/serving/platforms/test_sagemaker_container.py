@@ -10,9 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mcml_assets.features.repositories import repositories_folder
-from mcml_assets.serving.manifest import FEATURES_MOUNT, PACKAGE_MOUNT
-from mcml_assets.serving.sagemaker.objects import ARGUMENTS, FEATURES_FOLDER, PACKAGE_FOLDER, model_request
+from mcml_assets.serving.manifest import PACKAGE_MOUNT
+from mcml_assets.serving.package import golden_inputs, read_package
+from mcml_assets.serving.row_tensors import row_tensors
+from mcml_assets.serving.sagemaker.objects import ARGUMENTS, PACKAGE_FOLDER, model_request
 from mcml_assets_tests.ports import free_ports
 from mcml_assets_tests.serving.platforms.benches import SageMakerBench, s3_location
 from mcml_assets_tests.serving.served_shop import CUSTOMER, PRIMARY, build_shop
@@ -28,13 +29,13 @@ def test_sagemaker_is_answered(tmp_path: Path) -> None:
     shop = build_shop(tmp_path, versions=1)
     access = SageMakerBench.access_at(None)
     assert s3_location(access).endpoints == access
-    manifest = shop.manifest(PRIMARY, 1, package_uri="s3://mcml-london/endpoints/shop/1", features_uri="pvc://features")
+    manifest = shop.manifest(PRIMARY, 1, package_uri="s3://mcml-london/endpoints/shop/1", features_uri=None)
     environment = model_request(manifest, access)["PrimaryContainer"]["Environment"]
     arguments = json.loads(environment[ARGUMENTS])
     assert PACKAGE_MOUNT not in arguments
-    assert FEATURES_MOUNT not in arguments
+    assert "--features" not in arguments
     # This machine has no /opt/ml.
-    here = {PACKAGE_FOLDER: str(shop.packages[1]), FEATURES_FOLDER: str(repositories_folder(shop.settings, PRIMARY, "shop"))}
+    here = {PACKAGE_FOLDER: str(shop.packages[1])}
     (port,) = free_ports(1)
     moved = [here.get(argument, argument) for argument in arguments] + ["--host", "127.0.0.1", "--port", str(port)]
     with (tmp_path / "server.log").open("wb") as log:
@@ -56,11 +57,14 @@ def test_sagemaker_is_answered(tmp_path: Path) -> None:
                     assert time.monotonic() < deadline, (tmp_path / "server.log").read_text()
                     time.sleep(0.2)
             assert ready.status_code == 200
-            body = {"inputs": [{"name": "customer_id", "datatype": "INT64", "shape": [1], "data": [CUSTOMER]}]}
+            package = read_package(shop.packages[1])
+            body = {"inputs": row_tensors(golden_inputs(package), package.schema.model_inputs)}
             answer = client.post("/invocations", json=body)
             assert answer.status_code == 200, answer.text
             assert answer.json()["parameters"]["digest"] == shop.digest(1)
-            assert 0 < answer.json()["outputs"][0]["data"][0] < 1
+            assert answer.json()["outputs"][0]["data"] == pytest.approx(package.golden.predictions)
+            entity = {"inputs": [{"name": "customer_id", "datatype": "INT64", "shape": [1], "data": [CUSTOMER]}]}
+            assert client.post("/invocations", json=entity).json()["type"] == "urn:mcml:invalid-request"
             assert client.get("/pong").status_code == 404
     finally:
         process.terminate()

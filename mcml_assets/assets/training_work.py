@@ -175,7 +175,8 @@ def train_here(
     stores.snapshots(workload, location, "raw_data").fetch(raw, scratch / "raw")
     repository = feast_repository(workload, stores, location, features)
     rows = labelled_rows(workload, scratch / "raw", snapshot_watermark(features), repository)
-    return train_candidate(workload, rows.x, rows.y, entities=rows.entities, times=rows.times)
+    ray = stores.topology.location(location).compute.ray
+    return train_candidate(workload, rows.x, rows.y, entities=rows.entities, times=rows.times, ray=ray)
 
 
 def _store(

@@ -21,7 +21,7 @@ from mcml_assets.domain.compute_access import (
 )
 from mcml_assets.domain.topology import StoreKind, did_you_mean
 
-RAY = "Address of a Ray cluster in the location that features are computed on: ray://head:10001. Absent: the work itself."
+RAY = "Address of the location's Ray cluster, for features and fits: ray://head:10001. Absent: the work itself."
 
 
 class ComputeProfileModel(BaseModel):

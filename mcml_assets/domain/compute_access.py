@@ -32,7 +32,7 @@ class ComputeProfile:
 class LocalCompute:
     """Work is a process of this machine, which has cores and memory, and no accelerator that it knows of.
 
-    `ray` is the address of a Ray cluster that features are computed on, None for the process itself.
+    `ray` is the address of a Ray cluster that features are computed and models fitted on, None for the process itself.
     """
 
     platform: ComputeName = "local"

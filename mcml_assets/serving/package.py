@@ -30,7 +30,7 @@ from mcml_assets.domain.errors import ConfigurationError, CorruptSnapshot, Model
 from mcml_assets.domain.snapshot import Manifest, SnapshotFile
 from mcml_assets.domain.workload import Entity, Workload
 from mcml_assets.snapshots.blobs import describe
-from mcml_assets.training.model_folder import check_portable, model_arguments, prepare_mlflow
+from mcml_assets.training.model_folder import model_arguments, portable_pickle, prepare_mlflow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,7 +179,7 @@ def write_package(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        check_portable(model, workload)
+        portable_pickle(model, workload)
         save_model(path=partial / "model", **model_arguments(model, x, golden_x))
         golden = Golden(
             columns={name: _json_values(golden_x.loc[:, name]) for name in golden_x.columns},

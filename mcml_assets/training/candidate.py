@@ -4,6 +4,7 @@ Tracking and packaging the candidate are other modules' business, as is joining 
 this module inside functions.
 """
 
+import pickle
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -16,6 +17,7 @@ from mcml_assets.configuration.user_code import load_function
 from mcml_assets.domain.errors import ConfigurationError, ContractViolation, McmlError
 from mcml_assets.domain.workload import Classification, Workload
 from mcml_assets.training.evaluate import Evaluation, check_metric, evaluate
+from mcml_assets.training.model_folder import portable_pickle
 from mcml_assets.training.model_inputs import conform, model_input_types
 from mcml_assets.training.split import Split, purged_split
 
@@ -41,11 +43,14 @@ class Candidate:
     seconds: float
 
 
-def train_candidate(workload: Workload, x: pd.DataFrame, y: pd.Series, *, entities: pd.Series, times: pd.Series) -> Candidate:
+def train_candidate(
+    workload: Workload, x: pd.DataFrame, y: pd.Series, *, entities: pd.Series, times: pd.Series, ray: str | None = None
+) -> Candidate:
     """Train and judge a candidate on labelled rows, all matched by position.
 
     `x` holds the model's inputs and nothing else (no keys, no personal columns); `y` is 0 or 1; `entities` says whom a
-    row belongs to, `times` as of when its features are. Deterministic for a deterministic `train`.
+    row belongs to, `times` as of when its features are. Deterministic for a deterministic `train`. With `ray`, the address of a
+    Ray cluster, `train` runs there.
     Raises `ConfigurationError` for unusable inputs or a `train` that fails or returns something else than a fitted
     binary classifier, `ContractViolation` for other labels, `ModelRejected` when a side of the split cannot be used.
     """
@@ -61,7 +66,7 @@ def train_candidate(workload: Workload, x: pd.DataFrame, y: pd.Series, *, entiti
     x_train, x_test = inputs.loc[split.train], inputs.loc[split.test]
     y_train, y_test = labels.loc[split.train], labels.loc[split.test]
     started = perf_counter()
-    model = _train(workload, x_train, y_train)
+    model = _fitted(workload, x_train, y_train, ray)
     seconds = perf_counter() - started
     scores = _scores(workload, model, x_test)
     tested = entities.to_numpy()[split.test]
@@ -86,12 +91,29 @@ def _labels(workload: Workload, y: pd.Series) -> pd.Series:
     return labels.astype("int64")
 
 
+def _fitted(workload: Workload, x: pd.DataFrame, y: pd.Series, ray: str | None) -> Any:
+    if ray is None:
+        # As another process would get them: what objects share shows in a pickle's bytes, and so in a model's digest.
+        return pickle.loads(fit(workload, pickle.loads(pickle.dumps(x)), pickle.loads(pickle.dumps(y))))  # noqa: S301 - just made
+    from mcml_assets.training.scale_out import fit_on_ray  # noqa: PLC0415 - Ray, only where a cluster is named
+
+    return pickle.loads(fit_on_ray(workload, x, y, ray))  # noqa: S301 - of the location's own cluster
+
+
+def fit(workload: Workload, x: pd.DataFrame, y: pd.Series) -> bytes:
+    """The pickle of what the user's function fits on the training rows; `x` and `y` are its own and may be changed.
+
+    Raises what `train_candidate` says of `train`, and `ModelRejected` for a model that other locations could not read.
+    """
+    model = _train(workload, x, y)
+    return portable_pickle(model, workload)
+
+
 def _train(workload: Workload, x: pd.DataFrame, y: pd.Series) -> Any:
-    """What the user's function returns for copies of the training rows, which it may change as it likes."""
     where = f"{workload.name}: {workload.training.train}"
     train = load_function(workload.training.train)
     try:
-        model = train(x.copy(), y.copy())
+        model = train(x, y)
     except McmlError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises, it becomes one typed error

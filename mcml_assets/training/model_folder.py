@@ -48,8 +48,8 @@ def model_arguments(model: Any, x: "pd.DataFrame", example: "pd.DataFrame | None
     }
 
 
-def check_portable(model: Any, workload: Workload) -> None:
-    """Raise `ModelRejected` unless the model's pickle can be read wherever the same libraries are installed.
+def portable_pickle(model: Any, workload: Workload) -> bytes:
+    """The model's pickle; `ModelRejected` unless it can be read wherever the same libraries are installed.
 
     A class or function of the workload's own files is pickled by name, and other locations do not have that name.
     """
@@ -68,6 +68,7 @@ def check_portable(model: Any, workload: Workload) -> None:
             f"{where} needs module {', '.join(own)} to be read, which other locations do not have: "
             "build it from classes and functions of installed libraries only"
         )
+    return pickled
 
 
 class _RecordingUnpickler(pickle.Unpickler):

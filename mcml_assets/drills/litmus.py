@@ -1,7 +1,7 @@
 """A scenario as LitmusChaos experiments: one ChaosEngine for each fault that strikes pods of a cluster.
 
-The faults are those of Litmus' public hub (`pod-delete`, `pod-network-loss`, `pod-network-latency`), which the cluster has to
-have installed. An object store is no pod: a fault of a bucket is rendered as seen from the location's model servers only.
+The faults are those of Litmus' public hub (`pod-delete`, `pod-network-loss`, `pod-network-latency`: `faults/kubernetes/` of
+litmuschaos/chaos-charts), which the cluster has to have installed. An object store is no pod: a fault of a bucket is rendered as seen from the location's model servers only.
 """
 
 from typing import Any
@@ -19,7 +19,9 @@ API = "litmuschaos.io/v1alpha1"
 SERVICE_LABEL = "serving.kserve.io/inferenceservice"
 """What KServe puts on the pods of an InferenceService."""
 SERVICE_ACCOUNT = "litmus-admin"
-"""The account of Litmus' own documentation for experiments of a namespace."""
+"""The hub's account for every fault (`service-accounts/` of chaos-charts); it has to be in the engine's namespace."""
+OF_ALL = {"PODS_AFFECTED_PERC": "100"}
+"""Without it one pod of the endpoint is struck, chosen by chance (`pkg/utils/common/pods.go` of litmuschaos/litmus-go)."""
 
 
 def render_litmus(scenario: Scenario, workload: Workload, jurisdiction: str, acting: str, topology: Topology) -> Rendered:
@@ -81,7 +83,6 @@ def _engine(
         },
         "spec": {
             "engineState": "active",
-            "annotationCheck": "false",
             "appinfo": {"appns": access.namespace, "applabel": f"{SERVICE_LABEL}={service}", "appkind": "deployment"},
             "chaosServiceAccount": SERVICE_ACCOUNT,
             "jobCleanUpPolicy": "delete",
@@ -92,7 +93,7 @@ def _engine(
                         "components": {
                             "env": [
                                 {"name": key, "value": value}
-                                for key, value in ({"TOTAL_CHAOS_DURATION": str(strike.seconds)} | variables).items()
+                                for key, value in ({"TOTAL_CHAOS_DURATION": str(strike.seconds)} | OF_ALL | variables).items()
                             ]
                         }
                     },

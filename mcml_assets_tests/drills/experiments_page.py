@@ -13,15 +13,17 @@ HEAD = """# Scenarios as experiments of other tools
 load, measuring, verdict and mending afterwards are `mcml drill run`'s. What such an experiment leaves out is told on
 standard error, and here, for `online_retail` in the UK with its endpoints in clusters and the primary acting.
 
-- **LitmusChaos** needs the faults of its public hub in the cluster, and a service account `litmus-admin`. Each engine carries
+- **LitmusChaos** needs the faults of its public hub in the cluster, and a service account `litmus-admin` in the endpoints'
+  namespace. All pods of an endpoint are struck, where the hub's default is one. Each engine carries
   `mcml/starts-after-seconds`: Litmus has no clock of its own for several engines.
 - **FIS** needs a role (`--role-arn`) and should have an alarm that stops it (`--alarm-arn`). A location's subnets are found by
   the tag `mcml/location`; its pods in the cluster that the topology's `context` names, by the service account
-  `fis-experiments`.
+  `fis-experiments`. Its faults of a pod's network need a container that may be root, so not on Fargate.
 
-Templates for FIS are validated in the tests by botocore against AWS's own service model. ChaosEngines are validated against
-the fields and patterns of the CustomResourceDefinition, transcribed, with unknown fields forbidden. Neither was run in an
-account or a cluster.
+Templates for FIS are validated in the tests by botocore against AWS's own service model, and, because that takes any action
+and parameter, against those that AWS's user guide publishes for each action and target. ChaosEngines are validated against
+the published CustomResourceDefinition, and their variables against the faults of the hub; both are transcribed with unknown
+fields forbidden, where a cluster would swallow them. Neither was run in an account or a cluster.
 """
 
 

@@ -1,5 +1,6 @@
 """What rendering a scenario promises: the other tool accepts it, and what it does not bring about is said."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import jsonschema
@@ -17,6 +18,7 @@ from mcml_assets.domain.workload import Workload
 from mcml_assets.drills.fis import render_fis
 from mcml_assets.drills.litmus import render_litmus
 from mcml_assets.drills.rendering import NotRenderable, Rendered, Tool
+from mcml_assets_tests.drills import fis_schema
 from mcml_assets_tests.drills.experiments_page import PAGE, page
 from mcml_assets_tests.drills.litmus_schema import CHAOS_ENGINE
 
@@ -54,7 +56,7 @@ def rendered(tool: Tool, scenario: Scenario, workload: Workload = SHOP) -> Rende
 
 
 def accepted(tool: Tool, found: Rendered) -> None:
-    """Ask the tool's own schema."""
+    """Ask the schemas that the tool's makers publish."""
     if tool is Tool.LITMUS:
         for document in found.documents:
             jsonschema.validate(document, CHAOS_ENGINE)
@@ -67,6 +69,7 @@ def accepted(tool: Tool, found: Rendered) -> None:
     (template,) = found.documents
     report = ParamValidator().validate(template, model.operation_model("CreateExperimentTemplate").input_shape)
     assert not report.has_errors(), report.generate_report()
+    fis_schema.judge(template)
     for action in template["actions"].values():
         assert set(action.get("targets", {}).values()) <= template["targets"].keys()
         assert set(action.get("startAfter", ())) <= template["actions"].keys()
@@ -108,11 +111,25 @@ def test_what_pods_and_subnets_can_suffer_is_rendered() -> None:
     engine = rendered(Tool.LITMUS, SCENARIOS["region_outage"]).documents[0]
     variables = {one["name"]: one["value"] for one in engine["spec"]["experiments"][0]["spec"]["components"]["env"]}
     assert variables["TOTAL_CHAOS_DURATION"] == "60"
+    assert variables["PODS_AFFECTED_PERC"] == "100", "the hub's default strikes one pod of several"
     assert engine["spec"]["appinfo"]["applabel"] == "serving.kserve.io/inferenceservice=online-retail"
     template = rendered(Tool.FIS, SCENARIOS["region_outage"]).documents[0]
     assert template["stopConditions"] == [{"source": "aws:cloudwatch:alarm", "value": ALARM}]
     (target,) = template["targets"].values()
     assert target["resourceTags"] == {"mcml/location": A}
+
+
+def test_a_misspelt_word_is_no_experiment() -> None:
+    """What both tools would swallow in silence, a variable or parameter that nobody reads, the schemas here refuse."""
+    engine = deepcopy(rendered(Tool.LITMUS, SCENARIOS["region_outage"]).documents[0])
+    engine["spec"]["experiments"][0]["spec"]["components"]["env"][0]["name"] = "TOTAL_CHAOS_SECONDS"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(engine, CHAOS_ENGINE)
+    template = deepcopy(rendered(Tool.FIS, SCENARIOS["region_outage"]).documents[0])
+    (action,) = template["actions"].values()
+    action["parameters"]["scope"] = "everything"
+    with pytest.raises(jsonschema.ValidationError):
+        fis_schema.judge(template)
 
 
 def test_what_is_not_brought_about_is_told() -> None:

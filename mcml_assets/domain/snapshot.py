@@ -28,8 +28,12 @@ FILE_FIELDS = ("path", "size", "digest")
 NOT_PLAIN = frozenset(("", ".", ".."))
 # Such a segment, or a backslash, in paths that zeros divide.
 SUSPICIOUS = re.compile(r"(?:\A|[\0/])\.{0,2}(?:[\0/]|\Z)|\\")
-SNAPSHOT_NOUNS = ("landing", "raw_data", "feature_snapshot", "training_run", "model")
-"""The assets that have snapshots, and in every location where they have one a pointer."""
+SNAPSHOT_NOUNS = ("landing", "raw_data", "feature_snapshot", "training_run", "model", "canary_training")
+"""The assets that have snapshots, and in every location where they have one a pointer.
+
+The canary's is evidence that a failover decides by: a writer of an older epoch, held up since, must not put its own in the
+place of newer evidence.
+"""
 # What mends an object that cannot be read; a manifest is the same in every location that holds its snapshot.
 REMEDIES = {
     "manifest": "bring back its former version, from the bucket's versions or a backup, or copy it from another location",

@@ -34,6 +34,7 @@ class Tally:
     asked: int = 0
     failed: int = 0
     slowest_milliseconds: float = 0.0
+    slow: int = 0
 
     @property
     def to_be_told(self) -> bool:
@@ -43,7 +44,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A period (Unix seconds) with its outcomes, the last of which is `last`."""
+    """A period (Unix seconds) with its outcomes, the last of which is `last`; `slow` ones passed, and took too long."""
 
     last: Outcome
     since: float
@@ -51,16 +52,22 @@ class Summary:
     asked: int
     failed: int
     slowest_milliseconds: float
+    slow: int = 0
 
 
-def tallied(before: Tally | None, outcome: Outcome, now: float) -> tuple[Tally, Summary | None]:
-    """Count an outcome; a summary follows when it is the first, when it is another than the last, or after an hour."""
+def tallied(before: Tally | None, outcome: Outcome, now: float, slow_past: float) -> tuple[Tally, Summary | None]:
+    """Count an outcome; a summary follows when it is the first, when it is another than the last, or after an hour.
+
+    `slow_past` are the milliseconds past which an answer is slow.
+    """
     since = before.since if before is not None else now
     asked = (before.asked if before is not None else 0) + 1
     failed = (before.failed if before is not None else 0) + (not outcome.passed)
     slowest = max(before.slowest_milliseconds if before is not None else 0.0, outcome.milliseconds or 0.0)
+    is_slow = outcome.passed and outcome.milliseconds is not None and outcome.milliseconds > slow_past
+    slow = (before.slow if before is not None else 0) + is_slow
     as_before = before is not None and before.passed == outcome.passed
     in_a_row = before.in_a_row + 1 if before is not None and as_before else 1
     if as_before and now - since < SUMMARY_SECONDS:
-        return Tally(outcome.passed, in_a_row, since, asked, failed, slowest), None
-    return Tally(outcome.passed, in_a_row, now), Summary(outcome, since, now, asked, failed, slowest)
+        return Tally(outcome.passed, in_a_row, since, asked, failed, slowest, slow), None
+    return Tally(outcome.passed, in_a_row, now), Summary(outcome, since, now, asked, failed, slowest, slow)

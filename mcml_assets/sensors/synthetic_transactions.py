@@ -96,7 +96,8 @@ def build_synthetic_transactions(workloads: Callable[[], tuple[Workload, ...]]) 
         tallies: dict[str, Tally] = {}
         observations: list[dg.AssetObservation] = []
         for subject, outcome in zip(asked, outcomes, strict=True):
-            tallies[subject.name], summary = tallied(counted.tallies.get(subject.name), outcome, now.timestamp())
+            slow_past = subject.workload.serving.objectives.latency_milliseconds
+            tallies[subject.name], summary = tallied(counted.tallies.get(subject.name), outcome, now.timestamp(), slow_past)
             keep(subject, outcome, tallies[subject.name], endpoints)
             if summary is not None:
                 observations.append(observation(subject, summary))
@@ -171,6 +172,7 @@ def observation(subject: Subject, summary: Summary) -> dg.AssetObservation:
         "synthetic": "passed" if last.passed else "failed",
         "synthetic_asked": summary.asked,
         "synthetic_failed": summary.failed,
+        "synthetic_slow": summary.slow,
         "synthetic_seconds": round(summary.until - summary.since, 1),
         "synthetic_slowest_ms": round(summary.slowest_milliseconds, 1),
         "problem": last.problem or "none",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mcml_assets.domain.synthetic import SUMMARY_SECONDS, TELL_AFTER, Outcome, Summary, Tally, tallied
 
+SLOW_PAST = SUMMARY_SECONDS / 2
 OUTCOMES = st.lists(st.tuples(st.booleans(), st.integers(1, 2 * int(SUMMARY_SECONDS))), min_size=1, max_size=60)
 
 
@@ -15,7 +16,7 @@ def told(outcomes: list[tuple[bool, int]]) -> tuple[Tally, list[Summary], list[t
     tally, summaries, at_once, now = None, [], [], 0.0
     for passed, pause in outcomes:
         now += pause
-        tally, summary = tallied(tally, Outcome(passed, milliseconds=float(pause)), now)
+        tally, summary = tallied(tally, Outcome(passed, milliseconds=float(pause)), now, SLOW_PAST)
         at_once.append((passed, summary is not None))
         summaries += [summary] if summary is not None else []
     assert tally is not None
@@ -28,6 +29,8 @@ def test_every_outcome_is_counted_once(outcomes: list[tuple[bool, int]]) -> None
     tally, summaries, _ = told(outcomes)
     assert sum(summary.asked for summary in summaries) + tally.asked == len(outcomes)
     assert sum(summary.failed for summary in summaries) + tally.failed == sum(not passed for passed, _ in outcomes)
+    slow = sum(passed and pause > SLOW_PAST for passed, pause in outcomes)
+    assert sum(summary.slow for summary in summaries) + tally.slow == slow
     assert [summary.since for summary in summaries[1:]] == [summary.until for summary in summaries[:-1]]
     assert max([tally.slowest_milliseconds, *(summary.slowest_milliseconds for summary in summaries)]) == max(
         pause for _, pause in outcomes

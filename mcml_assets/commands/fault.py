@@ -44,7 +44,7 @@ def set_(
     """Set a fault of the running platform: `mcml fault set aws --kind outage --for 10m --why drill`.
 
     An outage strikes the endpoints of its target too, within a second. JSON: {id, target, kind, parameters, probability,
-    seed, begins, expires, why, who}.
+    seed, begins, expires, why, who, drill}.
     """
     from mcml_assets.configuration.topology import load_topology  # noqa: PLC0415 - pydantic models, not needed for help
 

@@ -132,7 +132,7 @@ class Fault:
 
     `parameters` are the kind's amounts (`AMOUNTS`) and the selectors `operation` (of `APPLIES`) and `key` (a pattern as
     in a shell, `*/current.json`) that narrow it. `probability` is that of one request to be struck; `seed` decides
-    which. `why` and `who` are for people.
+    which. `why` and `who` are for people; `drill` is the id of the drill that set it, empty for none.
 
     Raises `ConfigurationError` for what cannot be, with the nearest choice where a word is wrong.
     """
@@ -146,6 +146,7 @@ class Fault:
     seed: int = 0
     why: str = ""
     who: str = ""
+    drill: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.probability <= 1:
@@ -249,6 +250,7 @@ class Fault:
             "expires": self.expires.isoformat(),
             "why": self.why,
             "who": self.who,
+            "drill": self.drill,
         }
 
     def _checked(self, name: str, given: object) -> float | str:

@@ -46,14 +46,14 @@ class Injector:
     workload: Workload
     platform: EndpointPlatform
 
-    def inject(self, injection: Injection, target: str, why: str) -> Injected:
+    def inject(self, injection: Injection, target: str, why: str, drill: str = "") -> Injected:
         """Bring one fault about now.
 
         Raises `ConfigurationError` where faults may not be set, or nothing runs that could be struck, and
         `LocationUnavailable` when no server runs in a location whose server is to be struck.
         """
         if isinstance(injection.kind, FaultKind):
-            return self._in_the_plan(injection, injection.kind, target, why)
+            return self._in_the_plan(injection, injection.kind, target, why, drill)
         if injection.kind is ProcessFault.ORCHESTRATOR_FROZEN:
             return _frozen(self._daemons(), injection, f"Dagster's daemon of {self.settings.dagster_home}")
         server = self._server(target)
@@ -63,7 +63,7 @@ class Injector:
         server.kill()
         return Injected(f"{what} is killed", _now(), lambda: None)
 
-    def _in_the_plan(self, injection: Injection, kind: FaultKind, target: str, why: str) -> Injected:
+    def _in_the_plan(self, injection: Injection, kind: FaultKind, target: str, why: str, drill: str) -> Injected:
         now = datetime.now(UTC)
         fault = Fault(
             target=target,
@@ -75,6 +75,7 @@ class Injector:
             seed=secrets.randbelow(2**32),
             why=why,
             who=getpass.getuser(),
+            drill=drill,
         )
         set_fault(fault, self.topology, self.settings)
 

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from mcml_assets.clouds.fault_plan import list_faults
 from mcml_assets.domain.acting import FIRST_EPOCH, Acting
-from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.failover import Cause, Decision, Health, LocationFacts, RequestedRun, Situation, decide
 from mcml_assets.domain.recovery import Watch, observed
 from mcml_assets.domain.workload import Failback, Placement, Workload
@@ -42,7 +43,7 @@ SETTLED_SECONDS = 30.0
 CATCH_UP_TAG = "mcml/catch_up"
 CATCH_UP_PRIORITY = "5"
 WHO = "recovery sensor"
-FORMAT = 2
+FORMAT = 3
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -131,8 +132,9 @@ class RecoveryTick:
 
     def run(self) -> Outcome:
         """Probe, and look at every jurisdiction in which a location returned or a primary may act again."""
+        drills = self._drills()  # before the probes: what is down after a drill's fault ended is down in earnest
         self.probes = self.control.probes(self.workloads)
-        self._watch()
+        self._watch(drills)
         concerns = [
             (workload, placement)
             for workload in self.workloads
@@ -152,12 +154,22 @@ class RecoveryTick:
                 outcome.lines += settled.lines
         return outcome
 
-    def _watch(self) -> None:
+    def _drills(self) -> dict[str, str]:
+        """The drill whose fault strikes a location now, by location; none where the plan cannot be read."""
+        try:
+            faults = [fault for fault in list_faults(self.control.settings) if fault.drill and fault.active(self.now)]
+        except ConfigurationError:
+            return {}
+        return {key: fault.drill for fault in faults for key in self.control.topology.locations if fault.concerns(key)}
+
+    def _watch(self, drills: Mapping[str, str]) -> None:
         everybody = [workload.name for workload in self.workloads]
         for location, probe in self.probes.items():
             known = location in self.returns.watches
             former = self.returns.watches.get(location, Watch())
-            self.returns.watches[location] = watch = observed(former, probe.health, self.now.timestamp())
+            self.returns.watches[location] = watch = observed(
+                former, probe.health, self.now.timestamp(), drills.get(location, "")
+            )
             if not known or watch.down_since is not None:
                 self.returns.owed[location] = everybody
                 self.returns.unfenced[location] = everybody
@@ -249,7 +261,7 @@ class RecoveryTick:
             return
         watch = self.returns.watches[location]
         run = RequestedRun(nouns, location)
-        outage = f"{int(watch.relapsed_at or 0)}/{(situation.newest or 'nothing')[:12]}/{acting.model}"
+        outage = f"{int(watch.went_down or 0)}/{(situation.newest or 'nothing')[:12]}/{acting.model}"
         tags = {CATCH_UP_TAG: location, "dagster/priority": CATCH_UP_PRIORITY}
         outcome.requests.append(requested_run(workload, run, f"catch-up/{workload.name}/{location}/{outage}", tags))
         outcome.lines.append(f"{workload.name}: {location} answers again and is asked for {', '.join(nouns)}")

@@ -56,6 +56,41 @@ def test_flapping_gets_rarer_with_time():
     assert returns <= 7
 
 
+def test_what_is_rehearsed_often_does_not_take_ever_longer():
+    """Drills back to back leave a primary as trusted as the first did; within one drill the second outage doubles the wait."""
+    watch = Watch()
+    for drill in ("one", "two", "three"):
+        watch = observed(watch, Health.DOWN, 0.0, drill)
+        watch = seen(*[Health.UP] * FAILBACK_CHECKS, watch=watch)
+        assert watch.steady
+        assert watch.relapses == 0
+    again = seen(*[Health.UP] * FAILBACK_CHECKS, watch=observed(watch, Health.DOWN, 100.0, "three"))
+    assert not again.steady
+    assert seen(*[Health.UP] * FAILBACK_CHECKS, watch=again).steady
+
+
+def test_what_stays_down_after_the_drill_is_down_in_earnest():
+    """The drill's fault is over and the location does not answer: that outage counts, and so does a real one within a drill."""
+    rehearsed = observed(Watch(), Health.DOWN, 0.0, "one")
+    real = observed(rehearsed, Health.DOWN, 60.0)
+    assert (real.relapses, real.down_since, real.rehearsed) == (1, 0.0, 0)
+    assert observed(real, Health.DOWN, 65.0) == real
+    assert seen(Health.DOWN, Health.UP).relapses == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from(Health), st.sampled_from(["", "one", "two"])), max_size=60))
+def test_every_outage_in_earnest_counts_whatever_is_rehearsed(probes: list[tuple[Health, str]]):
+    """An outage lasts until the next clean probe, and is a relapse when any probe found it without a drill's doing."""
+    watch, outages, counted = Watch(), 0, False
+    for number, (health, drill) in enumerate(probes):
+        watch = observed(watch, health, TICK * number, drill)
+        if health is Health.UP:
+            counted = False
+        elif health is Health.DOWN and not drill and not counted:
+            outages, counted = outages + 1, True
+    assert watch.relapses == outages
+
+
 @given(st.lists(st.sampled_from(Health), max_size=60))
 def test_only_clean_probes_in_a_row_count(probes: list[Health]):
     """However the probes went, the count is that of the clean ones at the end."""

@@ -120,6 +120,21 @@ def test_the_primary_gets_its_work_back_when_it_lacks_nothing(outage: Outage):
     assert outage.acts() == (A, 3)
 
 
+def test_a_rehearsed_outage_is_no_relapse(outage: Outage):
+    """A drill takes the primary away again: it is caught up and trusted as after its first outage, not after a second one."""
+    outage.stage.mend()
+    outage.ticks(FAILBACK_CHECKS)
+    now = datetime.now(UTC)
+    fault = Fault(A, FaultKind.OUTAGE, now, now + timedelta(hours=1), drill="20270105T100000-aaaa")
+    set_fault(fault, outage.stage.stores.topology, outage.stage.settings)
+    outage.ticks(1)
+    outage.stage.mend()
+    outage.tower.finish()
+    assert CATCH_UP in outage.ticks(CATCH_UP_CHECKS * 2)
+    watch = Returns.from_json(outage.tower.cursors["recovery"]).watches[A]
+    assert (watch.relapses, watch.rehearsed, watch.drill) == (1, 1, fault.drill)
+
+
 def test_a_primary_that_lacks_something_does_not_act(outage: Outage):
     """A planned handover loses nothing: before it has caught up, it waits, however long it answers."""
     outage.stage.mend()

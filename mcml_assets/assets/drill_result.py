@@ -10,9 +10,13 @@ from mcml_assets.resources.stores import CloudStores
 
 
 class DrillConfig(dg.Config):
-    """What a drill of a workload may be told: where it is rehearsed; the first placement's jurisdiction if absent."""
+    """What a drill of a workload may be told: where it is rehearsed; the first placement's jurisdiction if absent.
+
+    `location` takes the place of the scenario's acting location or standby, and says the jurisdiction as well.
+    """
 
     jurisdiction: str | None = None
+    location: str | None = None
 
 
 def build_drill_result(workload: Workload) -> dg.AssetsDefinition:
@@ -34,9 +38,10 @@ def build_drill_result(workload: Workload) -> dg.AssetsDefinition:
         from mcml_assets.drills.results import keep, metadata  # noqa: PLC0415 - the same
         from mcml_assets.drills.run import rehearse  # noqa: PLC0415 - matplotlib and httpx, only when a drill runs
 
-        jurisdiction = workload.placement(config.jurisdiction or workload.jurisdictions[0]).jurisdiction
-        scenario = scenario_named(context.partition_key)
-        result = rehearse(scenario, workload, jurisdiction, stores.settings, context.instance, context.log.info)
+        chosen = config.location and workload.placement_of(config.location).jurisdiction
+        jurisdiction = workload.placement(chosen or config.jurisdiction or workload.jurisdictions[0]).jurisdiction
+        scenario, tell = scenario_named(context.partition_key), context.log.info
+        result = rehearse(scenario, workload, jurisdiction, stores.settings, context.instance, tell, config.location)
         if result.verdict is Verdict.REFUSED:
             raise dg.Failure(f"the drill did not begin: {'; '.join(result.reasons)}", allow_retries=False)
         return dg.MaterializeResult(metadata=metadata(result, keep(result, stores.settings)))

@@ -17,9 +17,9 @@ from mcml_assets.commands.drill_render import render
 from mcml_assets.commands.terminal import Json, err, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.drill import Verdict
-from mcml_assets.domain.errors import McmlError
+from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.scenario import Load
-from mcml_assets.domain.workload import workload_named
+from mcml_assets.domain.workload import Workload, workload_named
 
 drill_app = typer.Typer(
     help="Rehearse a failure on the running platform: real faults, real failover, measured from events.", no_args_is_help=True
@@ -81,6 +81,9 @@ def run(
     jurisdiction: Annotated[
         str | None, typer.Option("--jurisdiction", "-j", help="Where; the first placement's if absent.")
     ] = None,
+    location: Annotated[
+        str | None, typer.Option("--location", "-l", help="Where, in the place of the scenario's acting location or standby.")
+    ] = None,
     requests_per_second: Annotated[
         float | None, typer.Option(help="The load; the scenario's own if absent.", min=0.1, max=500)
     ] = None,
@@ -101,15 +104,15 @@ def run(
         settings = enter_emulators(Settings())
         workloads, _ = read_platform(settings)
         chosen = workload_named(workload, workloads) if workload else workloads[0]
-        where = chosen.placement(jurisdiction or chosen.jurisdictions[0]).jurisdiction
+        where = _jurisdiction(chosen, jurisdiction, location)
         rehearsed = scenario_named(scenario)
         if requests_per_second is not None:
             rehearsed = replace(rehearsed, load=Load(requests_per_second))
         err.print(f"[bold]{escape(rehearsed.title)}[/bold]: {chosen.name} in {where}", highlight=False)
         with opened(settings.dagster_home) as instance:
-            result = rehearse(rehearsed, chosen, where, settings, instance, _step)
-            report = keep(result, settings)
-            if result.verdict is not Verdict.REFUSED:
+            result = rehearse(rehearsed, chosen, where, settings, instance, _step, location)
+            report = keep(result, settings) if result.verdict is not Verdict.REFUSED else None
+            if report is not None:
                 report_event(result, chosen, report, instance)
     except McmlError as error:
         fail(error)
@@ -117,7 +120,8 @@ def run(
         print_json(result.to_json())
     else:
         _show(result.to_json())
-        out.print(f"Report: {report}", highlight=False)
+        if report is not None:
+            out.print(f"Report: {report}", highlight=False)
     raise typer.Exit(EXITS[result.verdict])
 
 
@@ -153,6 +157,16 @@ def results(
             f"{requests['slowest']:.0f} ms" if requests else "-",
         )  # fmt: skip
     out.print(table if documents else "No drill was run yet; `mcml drill run region_outage` runs one.")
+
+
+def _jurisdiction(workload: Workload, jurisdiction: str | None, location: str | None) -> str:
+    """Where it is rehearsed: a location says it as well. Raises `ConfigurationError` where the two do not agree."""
+    if location is None:
+        return workload.placement(jurisdiction or workload.jurisdictions[0]).jurisdiction
+    found = workload.placement_of(location).jurisdiction
+    if jurisdiction not in (None, found):
+        raise ConfigurationError(f"{location} is in {found}, and not in {jurisdiction}")
+    return found
 
 
 def _step(text: str) -> None:

@@ -44,7 +44,9 @@ class InjectionModel(BaseModel):
     kind: str = Field(description="What goes wrong, as `mcml fault set --kind` names it, or what happens to a process.")
     target: str = Field(description="acting, acting_cloud, standby, standby_cloud, last, platform, or a cloud or location.")
     at: str = Field("0s", description="When, after its moment: 5s.", pattern=DURATION)
-    after: Moment = Field(Moment.STEADY, description="Its moment: the load is steady, the work has moved, or has returned.")
+    after: Moment = Field(
+        Moment.STEADY, description="Its moment: steady, ran, shifting (between two steps of a rollout), moved, or returned."
+    )
     lasts: str = Field(alias="for", description="For how long: 60s, 2m.", pattern=DURATION)
     parameters: dict[str, float | str] = Field({}, description="Amounts and selectors of the kind.")
     probability: float = Field(1.0, description="Share of the requests that are struck.")

@@ -136,6 +136,19 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class RolledOut:
+    """A rollout that a fault met: where, to which version, the share in percent that it had reached then, in words how far
+    it came, and whether it was done in the end.
+    """
+
+    location: str
+    version: int
+    share: int
+    ended: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """How far one asset of one place came: times of its first publication since the fault, and of its first answer.
 
@@ -167,6 +180,7 @@ class Measured:
     at_risk_seconds: float | None = None
     runs: tuple[Ended, ...] = ()
     stages: tuple[Stage, ...] = ()
+    rollout: RolledOut | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +213,9 @@ def judge(objectives: Objectives, measured: Measured, rto_seconds: float, rpo_se
         found.append(_bounded(f"served by the new acting location within {bound:g} s (RTO)", timeline.seconds("served"), bound))
         allowed = objectives.loss_seconds if objectives.loss_seconds is not None else rpo_seconds
         found.append(_bounded(f"at most {allowed:g} s of data are left behind (RPO)", measured.loss_seconds, allowed))
+    if (rollout := measured.rollout) is not None:
+        what = f"the rollout of version {rollout.version} in {rollout.location}, met at {rollout.share} %, comes to its end"
+        found.append(Judged(what, rollout.ended, rollout.done))
     if objectives.returns:
         returned = timeline.seconds("returned")
         found.append(

@@ -6,7 +6,7 @@ from typing import Any
 
 from mcml_assets.domain.drill import STAGES, Judged, Measured, Stage, Timeline, Verdict
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class DrillResult:
-    """One drill of one scenario for one workload in one jurisdiction.
+    """One drill of one scenario for one workload in one jurisdiction, rehearsed at `location`.
 
     `reasons` say why it was refused, aborted, or missed; `injected` are the faults as they were brought about,
     `detections` the events by which the platform noticed, `decisions` and `publications` what Dagster recorded, `measured`
@@ -32,6 +32,7 @@ class DrillResult:
     hypothesis: str
     workload: str
     jurisdiction: str
+    location: str
     profile: str
     who: str
     began: float
@@ -66,6 +67,7 @@ class DrillResult:
                     **asdict(measured.requests),
                     "answered_by": dict(measured.requests.answered_by),
                 },
+                "rollout": asdict(measured.rollout) if measured.rollout is not None else None,
                 "load": [asdict(second) for second in measured.load],
             }
         return document

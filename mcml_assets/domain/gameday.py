@@ -50,8 +50,8 @@ class Held:
 
 
 def remaining(day: GameDay, results: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The scenarios that were not rehearsed to their end yet, in order; a refused one is still to be done."""
-    done = {one["scenario"] for one in results if one["verdict"] != "refused"}
+    """The scenarios that were not rehearsed yet, in order; one that was refused gives no result, and is still to be done."""
+    done = {one["scenario"] for one in results}
     return tuple(name for name in day.scenarios if name not in done)
 
 

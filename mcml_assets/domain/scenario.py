@@ -50,12 +50,13 @@ class Target(StrEnum):
 
 
 class Moment(StrEnum):
-    """From when on a fault is counted: the load is steady, the scenario's runs have ended, the work has moved, it has gone
-    back to the primary.
+    """From when on a fault is counted: the load is steady, the scenario's runs have ended, a new model version answers a part
+    of the acting location's requests, the work has moved, it has gone back to the primary.
     """
 
     STEADY = "steady"
     RAN = "ran"
+    SHIFTING = "shifting"
     MOVED = "moved"
     RETURNED = "returned"
 

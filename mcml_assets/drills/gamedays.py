@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -75,7 +76,8 @@ def run(
     tell: Callable[[str], object],
     go_on: Callable[[str], bool],
 ) -> tuple[Held, list[DrillResult]]:
-    """Go through the scenarios that are left, as long as `go_on` says so of each; a refusal ends the day's run.
+    """Go through the scenarios that are left, as long as `go_on` says so of each; a refusal ends the run, and is in
+    the minutes.
 
     Each result is kept at once, so that a day that was interrupted goes on where it was.
     """
@@ -85,14 +87,15 @@ def run(
         if not go_on(scenario.title):
             break
         result = rehearse(scenario, workload, held.jurisdiction, settings, instance, tell)
-        report = keep(result, settings)
-        if result.verdict is not Verdict.REFUSED:
-            report_event(result, workload, report, instance)
         made.append(result)
+        if result.verdict is Verdict.REFUSED:
+            refused = Note(time.time(), f"{name} was refused: {'; '.join(result.reasons)}")
+            held = replace(held, notes=(*held.notes, refused))
+            save(day, held, settings)
+            break
+        report_event(result, workload, keep(result, settings), instance)
         held = replace(held, drills=(*held.drills, result.id))
         save(day, held, settings)
-        if result.verdict is Verdict.REFUSED:
-            break
     return held, made
 
 

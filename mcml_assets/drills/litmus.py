@@ -1,7 +1,8 @@
 """A scenario as LitmusChaos experiments: one ChaosEngine for each fault that strikes pods of a cluster.
 
 The faults are those of Litmus' public hub (`pod-delete`, `pod-network-loss`, `pod-network-latency`: `faults/kubernetes/` of
-litmuschaos/chaos-charts), which the cluster has to have installed. An object store is no pod: a fault of a bucket is rendered as seen from the location's model servers only.
+litmuschaos/chaos-charts), which the cluster has to have installed. An object store is no pod: a fault of a bucket is rendered
+as seen from the location's model servers only.
 """
 
 from typing import Any

@@ -58,12 +58,14 @@ class RunningLoad:
         with self._lock:
             return tuple(self._asked)
 
-    def failed_share(self) -> float:
-        """The share of the last 10 seconds' requests that failed; 0 while there are none."""
+    def failed_share(self, seconds: float = RECENT_SECONDS) -> float:
+        """The share of the last seconds' requests that failed, 10 at most; 0 while there are none."""
+        now = time.time()
         with self._lock:
-            while self._recent and self._recent[0].due < time.time() - RECENT_SECONDS:
+            while self._recent and self._recent[0].due < now - RECENT_SECONDS:
                 self._recent.popleft()
-            return sum(one.failed for one in self._recent) / len(self._recent) if self._recent else 0.0
+            recent = [one.failed for one in self._recent if one.due >= now - seconds]
+        return sum(recent) / len(recent) if recent else 0.0
 
     def _run(self) -> None:
         due = time.time()

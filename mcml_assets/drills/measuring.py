@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcml_assets.domain.acting import Acting
-from mcml_assets.domain.drill import Asked, Ended, Measured, Requests, Stage, Timeline, by_second
+from mcml_assets.domain.drill import Asked, Ended, Measured, Requests, RolledOut, Stage, Timeline, by_second
 from mcml_assets.drills.events import Recorded
 
 
@@ -23,6 +23,7 @@ class Seen:
     returned: float | None
     at_risk_seconds: float | None
     runs: tuple[Ended, ...]
+    rollout: RolledOut | None = None
 
 
 def measured(seen: Seen, since: Recorded, asked: Sequence[Asked]) -> Measured:
@@ -51,6 +52,7 @@ def measured(seen: Seen, since: Recorded, asked: Sequence[Asked]) -> Measured:
         at_risk_seconds=seen.at_risk_seconds,
         runs=seen.runs,
         stages=_stages(since, asked, decided if decided is not None else seen.fault),
+        rollout=seen.rollout,
     )
 
 

@@ -17,7 +17,7 @@ from mcml_assets.serving.folder import write_atomically
 
 
 def keep(result: DrillResult, settings: Settings) -> Path:
-    """Write the result and its report, and return the report's file."""
+    """Write the result and its report, and return the report's file. One that was refused shows nothing and is not kept."""
     folder = settings.drills_folder / result.id
     folder.mkdir(parents=True, exist_ok=True)
     picture = timeline_picture(result)
@@ -42,14 +42,16 @@ def metadata(result: DrillResult, report: Path) -> dict[str, Any]:
     found: dict[str, Any] = {
         "verdict": result.verdict.value,
         "jurisdiction": result.jurisdiction,
+        "location": result.location,
         "drill": result.id,
+        "began": dg.MetadataValue.timestamp(result.began),
+        "ended": dg.MetadataValue.timestamp(result.ended),
         "report_file": dg.MetadataValue.path(str(report)),
         "report": dg.MetadataValue.md(markdown(result, picture)),
     }
     measured = result.measured
     if measured is not None:
         found |= {
-            "location": measured.acting_before,
             "requests": measured.requests.sent,
             "failed_requests": measured.requests.failed,
             "slowest_milliseconds": measured.requests.slowest,

@@ -18,9 +18,11 @@ from mcml_assets.configuration.settings import Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.drill import Verdict, judge, verdict
+from mcml_assets.domain.drill_location import at_location, usual
 from mcml_assets.domain.drill_result import DrillResult, told
 from mcml_assets.domain.errors import McmlError, RegisterUnavailable
 from mcml_assets.domain.failover import Health, Situation
+from mcml_assets.domain.rollout import Rollout
 from mcml_assets.domain.scenario import JURISDICTION, Due, Injection, Moment, Scenario, resolved, struck
 from mcml_assets.domain.steadiness import unsteady
 from mcml_assets.domain.workload import Placement, Workload
@@ -32,6 +34,7 @@ from mcml_assets.drills.measuring import Seen, measured
 from mcml_assets.drills.reliability import spent
 from mcml_assets.drills.requests import Asked, ask_for, endings
 from mcml_assets.drills.results import kept_results
+from mcml_assets.drills.rollouts import Rollouts
 from mcml_assets.failover.control import Control, platform_control
 
 WARM_UP_SECONDS = 5.0
@@ -40,6 +43,8 @@ LOOK_SECONDS = 2.0
 """Between two looks at the whole platform: each asks every bucket."""
 AFTERWARDS_SECONDS = 3.0
 """The load goes on for this long after all is well, so that callers see the return too."""
+ANSWERED_SECONDS = 5.0
+"""All is not well while a request of the last seconds failed: longer than the edge takes to give one up."""
 
 
 @dataclass(slots=True)
@@ -56,6 +61,8 @@ class Progress:
     decided: float | None = None
     went_back: float | None = None
     ran: float | None = None
+    shifting: float | None = None
+    rollout: Rollout | None = None
     mended: float | None = None
     returned: float | None = None
     at_risk_seconds: float | None = None
@@ -64,17 +71,23 @@ class Progress:
 
     def since(self, moment: Moment, steady: float) -> float | None:
         """When this moment was; None while it has not come."""
-        moments = {Moment.STEADY: steady, Moment.RAN: self.ran, Moment.MOVED: self.decided, Moment.RETURNED: self.went_back}
+        moments = {
+            Moment.STEADY: steady, Moment.RAN: self.ran, Moment.SHIFTING: self.shifting, Moment.MOVED: self.decided,
+            Moment.RETURNED: self.went_back,
+        }  # fmt: skip
         return moments[moment]
 
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """A scenario for one workload in one jurisdiction of a running platform; `tell` hears each step as it happens."""
+    """A scenario for one workload in one jurisdiction of a running platform, rehearsed at `location`; `tell` hears each step
+    as it happens.
+    """
 
     scenario: Scenario
     workload: Workload
     jurisdiction: str
+    location: str
     control: Control
     instance: dg.DagsterInstance
     tell: Callable[[str], object]
@@ -108,7 +121,7 @@ class Drill:
                     self._strike(progress, load)
                 finally:
                     self._mend(progress)
-                self._settle(progress)
+                self._settle(progress, load)
             return self._judged(began, progress, load)
 
     @property
@@ -165,6 +178,7 @@ class Drill:
                 progress.asked.append(self._ask_for(run, progress))
             if progress.ran is None and progress.asked and not due and not _going_on(progress.asked, self.instance):
                 progress.ran = time.time()
+            self._note_rollout(progress)
             if time.time() - looked >= LOOK_SECONDS:
                 looked = time.time()
                 self._tag_runs(progress)
@@ -176,6 +190,18 @@ class Drill:
             self._watch(progress)
             time.sleep(TICK_SECONDS)
         progress.at_risk_seconds = self._at_risk(progress)
+
+    def _note_rollout(self, progress: Progress) -> None:
+        """Note when the rollout of a newer version first stands between two steps, for a scenario that waits for it."""
+        if progress.shifting is not None or all(one.after is not Moment.SHIFTING for one, _ in progress.targets):
+            return
+        progress.rollout = self._rollouts(progress).between_steps()
+        if progress.rollout is not None:
+            progress.shifting = time.time()
+            self.tell(f"{progress.acting.location}: {progress.rollout.sentence()}")
+
+    def _rollouts(self, progress: Progress) -> Rollouts:
+        return Rollouts(self.control.settings, self.workload.name, progress.acting.location)
 
     def _is_time(self, injection: Injection, progress: Progress, begun: float) -> bool:
         since = progress.since(injection.after, begun)
@@ -194,7 +220,7 @@ class Drill:
 
     def _inject(self, injection: Injection, target: str, progress: Progress) -> None:
         injector = Injector(self.control.settings, self.control.topology, self.workload, self.control.platform)
-        injected = injector.inject(injection, target, f"drill {self.scenario.name} {self.id}")
+        injected = injector.inject(injection, target, f"drill {self.scenario.name} {self.id}", self.id)
         progress.injected.append(injected)
         self.tell(injected.what)
 
@@ -238,7 +264,7 @@ class Drill:
         progress.mended = time.time()
         self.tell("everything is mended")
 
-    def _settle(self, progress: Progress) -> None:
+    def _settle(self, progress: Progress, load: RunningLoad) -> None:
         """Wait until all is well again, as long as the scenario says."""
         for run in self.scenario.cleanup:
             progress.cleaned.append(self._ask_for(run, progress))
@@ -246,7 +272,7 @@ class Drill:
         while time.time() < deadline:
             self._watch(progress)
             self._tag_runs(progress)
-            reasons = self._unwell(progress)
+            reasons = self._unwell(progress, load)
             if not reasons:
                 progress.returned, progress.problem = time.time(), None
                 self.tell("all is well again")
@@ -256,15 +282,20 @@ class Drill:
             time.sleep(LOOK_SECONDS)
         self.tell(f"not well after {self.scenario.settles_seconds:g} s: {progress.problem}")
 
-    def _unwell(self, progress: Progress) -> tuple[str, ...]:
-        """What is not as it was before: runs that go on or failed to clean up, and what is not steady."""
+    def _unwell(self, progress: Progress, load: RunningLoad) -> tuple[str, ...]:
+        """What is not as it was: runs that go on or failed to clean up, callers without an answer, and what is not steady."""
         asked = endings([*progress.asked, *progress.cleaned], self.instance)
         going_on = tuple(f"the run of {run.what} goes on" for run in asked if run.failed is None)
         failed = tuple(f"the run of {run.what} failed" for run in asked[len(progress.asked) :] if run.failed)
+        told = [*going_on, *failed]
+        if share := load.failed_share(ANSWERED_SECONDS):
+            told.append(f"{share:.0%} of the last requests failed")
+        if progress.rollout is not None and not (came := self._rollouts(progress).since(progress.rollout)).done:
+            told.append(f"{came.location}: {came.ended}")
         try:
-            return going_on + failed + self._unsteady()
+            return (*told, *self._unsteady())
         except McmlError as error:
-            return (*going_on, *failed, str(error))
+            return (*told, str(error))
 
     def _tag_runs(self, progress: Progress) -> None:
         """Mark what was requested meanwhile, at every look: a drill that is killed leaves little unmarked."""
@@ -294,6 +325,7 @@ class Drill:
         seen = Seen(
             fault, progress.acting, progress.after, progress.decided, progress.mended, progress.returned,
             progress.at_risk_seconds, endings(progress.asked, self.instance),
+            self._rollouts(progress).since(progress.rollout) if progress.rollout is not None else None,
         )  # fmt: skip
         figures = measured(seen, since, load.asked)
         judged = judge(self.scenario.objectives, figures, self.workload.rto_seconds, self.workload.rpo_seconds)
@@ -322,6 +354,7 @@ class Drill:
             hypothesis=self.scenario.hypothesis,
             workload=self.workload.name,
             jurisdiction=self.jurisdiction,
+            location=self.location,
             profile=self.control.topology.profile,
             who=getpass.getuser(),
             began=began,
@@ -342,7 +375,15 @@ def rehearse(
     settings: Settings,
     instance: dg.DagsterInstance,
     tell: Callable[[str], object],
+    location: str | None = None,
 ) -> DrillResult:
-    """Run a drill on the platform of these settings. Raises as `Drill.run` does."""
+    """Run a drill on the platform of these settings, at `location` in the place of a role of the scenario.
+
+    Raises as `Drill.run` and `at_location` do.
+    """
+    placement = workload.placement(jurisdiction)
+    if location is not None:
+        scenario = at_location(scenario, location, placement)
+    where = location or usual(scenario, placement)
     control = platform_control(settings, load_topology(settings.topology_file))
-    return Drill(scenario, workload, jurisdiction, control, instance, tell).run()
+    return Drill(scenario, workload, jurisdiction, where, control, instance, tell).run()

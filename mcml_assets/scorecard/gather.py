@@ -3,7 +3,7 @@
 What evidence is worth is `domain/scorecard.py`'s business. Nothing is counted here that is not an event of the instance.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -11,9 +11,12 @@ import dagster as dg
 from mcml_assets.configuration.scenario_files import load_scenario, scenario_files
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.drill import Verdict
+from mcml_assets.domain.drill_location import fitting
+from mcml_assets.domain.error_budget import Objective
 from mcml_assets.domain.scenario import Scenario
 from mcml_assets.domain.scorecard import Component, Evidence, Scorecard, newest
 from mcml_assets.domain.workload import Workload
+from mcml_assets.scorecard.failovers import Failover, failovers
 from mcml_assets.scorecard.observed import error_budgets, restores
 
 CHECKED: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -28,24 +31,24 @@ CHECKED: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 OF_STANDBYS = ("readiness", "canary_training")
 """Those of them that ask about standbys only."""
 QUESTIONS = {
-    "failover": "Does the work move as it should, when a drill takes the acting location away?",
+    "failover": "Does the work move as it should, when the acting location is taken away?",
     "recovery_time": "Was it served again within the RTO?",
     "requests": "Was every request answered meanwhile?",
-    "coverage": "Was every scenario rehearsed in every location?",
+    "coverage": "Was every scenario rehearsed in every location that it fits?",
     "parity": "Do all locations agree?",
     "integrity": "Are the stored bytes what they should be?",
     "replication_lag": "Is every location's copy within the RPO?",
-    "error_budget": "Is the error budget of every jurisdiction kept?",
+    "error_budget": "Are the error budgets of every jurisdiction kept, of availability and of latency?",
     "restore": "Could every location go back to an earlier snapshot?",
     "readiness": "Could every standby take over now?",
     "canary_training": "Did the standbys train a model that agrees?",
     "compliance": "Did the contract hold, and did every check run about what is served?",
 }
 PROVED_BY = {
-    "failover": "drills whose scenario moves work: `mcml drill run region_outage`",
-    "recovery_time": "the same drills, which measure it",
+    "failover": "failovers, and drills whose scenario moves work: `mcml drill run region_outage`",
+    "recovery_time": "the same, which measure it",
     "requests": "any drill, whose load counts what callers met",
-    "coverage": "one drill of each scenario in each location",
+    "coverage": "one drill of each scenario in each location: `mcml drill run server_killed --location ...`",
     "parity": "the check `parity`, which runs with each publication",
     "integrity": "the check `integrity`, daily by `integrity_scrub`",
     "replication_lag": "the check `replication_lag`, every quarter of an hour",
@@ -79,10 +82,11 @@ PER_PARTITION = 5
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """A drill as its event tells it."""
+    """A drill as its event tells it; `span` is from its beginning to its end, in seconds since the epoch."""
 
     event: str
     at: float
+    span: tuple[float, float]
     scenario: str
     jurisdiction: str
     location: str
@@ -99,12 +103,18 @@ def gather(workload: Workload, instance: dg.DagsterInstance, now: float) -> Scor
     """The scorecard of a workload from what the instance recorded; `now` is in seconds since the epoch (UTC)."""
     scenarios = [load_scenario(path) for path in scenario_files().values()]
     rehearsed = list(_rehearsed(workload, instance))
+    spans = [one.span for one in rehearsed]
+    moves = _moves(scenarios, rehearsed, failovers(workload, instance, spans))
     components = [
         *(_checked(workload, instance, name) for name in CHECKED),
+        *_proved_by_moves(workload, moves),
         *_proved_by_drills(workload, scenarios, rehearsed),
-        _component("error_budget", workload.jurisdictions, list(error_budgets(workload, instance, now))),
+        _component(
+            "error_budget", tuple(f"{objective} in {where}" for where in workload.jurisdictions for objective in Objective),
+            list(error_budgets(workload, instance, now, spans)),
+        ),
         _component("restore", tuple(placed.key for placed in workload.locations), list(restores(workload, instance))),
-    ]
+    ]  # fmt: skip
     ordered = sorted(components, key=lambda component: list(WEIGHTS).index(component.name))
     return Scorecard(workload.name, now, tuple(ordered))
 
@@ -132,28 +142,56 @@ def _checked(workload: Workload, instance: dg.DagsterInstance, name: str) -> Com
     return _component(name, tuple(subjects), found)
 
 
-def _proved_by_drills(workload: Workload, scenarios: Sequence[Scenario], rehearsed: Sequence[Rehearsed]) -> Iterator[Component]:
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move of work that was not planned, rehearsed or in earnest, and how long callers waited; None: it was not served."""
+
+    event: str
+    at: float
+    jurisdiction: str
+    text: str
+    recovery_seconds: float | None
+
+    def evidence(self, value: float, text: str) -> Evidence:
+        """It, as evidence for something."""
+        return Evidence(self.event, self.at, value, text)
+
+
+def _moves(scenarios: Sequence[Scenario], rehearsed: Sequence[Rehearsed], real: Iterable[Failover]) -> list[Move]:
     moving = {scenario.name for scenario in scenarios if scenario.objectives.moves}
-    where = workload.jurisdictions
-    moved = [one for one in rehearsed if one.scenario in moving]
-    yield _component("failover", where, [(jurisdiction, _rate(ones)) for jurisdiction, ones in _by_jurisdiction(moved)])
+    drills = [
+        Move(one.event, one.at, one.jurisdiction, _told(one), one.recovery_seconds)
+        for one in rehearsed
+        if one.scenario in moving
+    ]
+    return [*drills, *(Move(one.event, one.at, one.jurisdiction, one.text, one.recovery_seconds) for one in real)]
+
+
+def _proved_by_moves(workload: Workload, moves: Sequence[Move]) -> Iterator[Component]:
+    where, rto = workload.jurisdictions, workload.rto_seconds
+    by_place = {place: [move for move in moves if move.jurisdiction == place] for place in where}
+    yield _component("failover", where, [(place, _rate(ones)) for place, ones in by_place.items() if ones])
     yield _component(
         "recovery_time", where,
-        [
-            (one.jurisdiction, one.evidence(_within(one.recovery_seconds, workload.rto_seconds), _recovery(one, workload)))
-            for one in moved
-        ],
+        [(move.jurisdiction, move.evidence(_within(move.recovery_seconds, rto), _recovery(move, rto))) for move in moves],
     )  # fmt: skip
+
+
+def _proved_by_drills(workload: Workload, scenarios: Sequence[Scenario], rehearsed: Sequence[Rehearsed]) -> Iterator[Component]:
     yield _component(
-        "requests", where,
+        "requests", workload.jurisdictions,
         [
             (one.jurisdiction, one.evidence(float(one.failed_requests == 0), f"{one.failed_requests} failed in {one.scenario}"))
             for one in rehearsed
             if one.failed_requests is not None
         ],
     )  # fmt: skip
-    places = [placed.key for placed in workload.locations]
-    cells = tuple(f"{scenario.name} in {place}" for scenario in scenarios for place in places)
+    cells = tuple(
+        f"{scenario.name} in {place}"
+        for scenario in scenarios
+        for placement in workload.placements
+        for place in fitting(scenario, placement)
+    )
     yield _component(
         "coverage", cells,
         [
@@ -163,16 +201,11 @@ def _proved_by_drills(workload: Workload, scenarios: Sequence[Scenario], rehears
     )  # fmt: skip
 
 
-def _by_jurisdiction(rehearsed: Sequence[Rehearsed]) -> Iterator[tuple[str, list[Rehearsed]]]:
-    for jurisdiction in dict.fromkeys(one.jurisdiction for one in rehearsed):
-        yield jurisdiction, [one for one in rehearsed if one.jurisdiction == jurisdiction]
-
-
-def _rate(moved: Sequence[Rehearsed]) -> Evidence:
+def _rate(moves: Sequence[Move]) -> Evidence:
     """How many of the last moves came to their end; as old as the newest of them, whose event it names."""
-    last = sorted(moved, key=lambda one: one.at)[-MOVES:]
+    last = sorted(moves, key=lambda one: one.at)[-MOVES:]
     well = sum(one.recovery_seconds is not None for one in last)
-    return last[-1].evidence(well / len(last), f"{well} of the last {len(last)} moves were served again; {_told(last[-1])}")
+    return last[-1].evidence(well / len(last), f"{well} of the last {len(last)} moves were served again; {last[-1].text}")
 
 
 def _component(name: str, subjects: tuple[str, ...], found: Sequence[tuple[str, Evidence]]) -> Component:
@@ -190,6 +223,7 @@ def _rehearsed(workload: Workload, instance: dg.DagsterInstance) -> Iterator[Reh
         yield Rehearsed(
             event=f"materialization {record.storage_id}, drill {said.get('drill')}",
             at=record.timestamp,
+            span=(_number(said.get("began"), record.timestamp), _number(said.get("ended"), record.timestamp)),
             scenario=record.partition_key,
             jurisdiction=str(said.get("jurisdiction")),
             location=str(said.get("location")),
@@ -207,6 +241,10 @@ def _told(one: Rehearsed) -> str:
     return f"{one.scenario}: objectives {one.verdict}"
 
 
-def _recovery(one: Rehearsed, workload: Workload) -> str:
-    measured = "not served again" if one.recovery_seconds is None else f"{one.recovery_seconds:.1f} s"
-    return f"{one.scenario}: {measured}, RTO {workload.rto_seconds:g} s"
+def _number(value: object, otherwise: float) -> float:
+    return float(value) if isinstance(value, int | float) else otherwise
+
+
+def _recovery(move: Move, rto_seconds: float) -> str:
+    measured = "not served again" if move.recovery_seconds is None else f"{move.recovery_seconds:.1f} s"
+    return f"{move.text}: {measured}, RTO {rto_seconds:g} s"

@@ -3,7 +3,8 @@
 A sum over observations names the newest of them as its event; the others are beside it on the asset's page.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -12,26 +13,54 @@ from mcml_assets.domain.error_budget import Counted, Objective, burn_rate
 from mcml_assets.domain.scorecard import DAY, Evidence
 from mcml_assets.domain.workload import Workload
 
+COUNTS = ("requests", "errors", "slow")
+KEYS = ("synthetic_asked", "synthetic_failed", "synthetic_slow")
+"""What each of the counts is called in an observation."""
+TOLD_AFTER_SECONDS = 90.0
+"""A transaction that failed in a drill may be told a minute after its end."""
 PER_PARTITION = 800  # a synthetic summary an hour, for 30 days and some outages
 
 
-def error_budgets(workload: Workload, instance: dg.DagsterInstance, now: float) -> Iterator[tuple[str, Evidence]]:
-    """What is left of each jurisdiction's budget of availability, by synthetic transactions through the edge."""
-    since = now - workload.serving.objectives.period_days * DAY
+def error_budgets(
+    workload: Workload, instance: dg.DagsterInstance, now: float, rehearsed: Sequence[tuple[float, float]]
+) -> Iterator[tuple[str, Evidence]]:
+    """What is left of each jurisdiction's budgets of availability and latency, by synthetic transactions through the edge.
+
+    What was told during a drill (`rehearsed` are their spans) was its doing, and is no production.
+    """
+    objectives = workload.serving.objectives
+    since = now - objectives.period_days * DAY
     for jurisdiction in workload.jurisdictions:
-        asked = failed = 0
-        event, at = "", 0.0
-        for observation, name, recorded in _observations(instance, asset_key(workload, "traffic_route"), jurisdiction):
-            if recorded < since or not {"synthetic_asked", "synthetic_failed"} <= observation.metadata.keys():
-                continue
-            asked += int(str(observation.metadata["synthetic_asked"].value))
-            failed += int(str(observation.metadata["synthetic_failed"].value))
-            if recorded >= at:
-                event, at = name, recorded
-        if asked:
-            spent = burn_rate(Counted(asked, failed), Objective.AVAILABILITY, workload.serving.objectives)
-            left = max(0.0, 1.0 - spent)
-            yield jurisdiction, Evidence(event, at, left, f"{failed} of {asked} failed: {left:.0%} of the budget is left")
+        found = [
+            (name, recorded, counts)
+            for observation, name, recorded in _observations(instance, asset_key(workload, "traffic_route"), jurisdiction)
+            if recorded >= since
+            and not any(began <= recorded <= ended + TOLD_AFTER_SECONDS for began, ended in rehearsed)
+            and (counts := _counts(observation)) is not None
+        ]
+        for objective, what in ((Objective.AVAILABILITY, "failed"), (Objective.LATENCY, "were slow")):
+            telling = [one for one in found if objective is Objective.AVAILABILITY or one[2].tells_slow]
+            counted = Counted(*(sum(getattr(one[2].counted, name) for one in telling) for name in COUNTS))
+            if total := counted.total(objective):
+                left = max(0.0, 1.0 - burn_rate(counted, objective, objectives))
+                event, at, _ = max(telling, key=lambda one: one[1])
+                text = f"{counted.bad(objective)} of {total} {what}: {left:.0%} of the budget is left"
+                yield f"{objective} in {jurisdiction}", Evidence(event, at, left, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one observation counted, and whether it knows of slow answers."""
+
+    counted: Counted
+    tells_slow: bool
+
+
+def _counts(observation: dg.AssetObservation) -> _Told | None:
+    said = {name: observation.metadata[name].value for name in KEYS if name in observation.metadata}
+    if not {"synthetic_asked", "synthetic_failed"} <= said.keys():
+        return None
+    return _Told(Counted(*(int(str(said.get(name, 0))) for name in KEYS)), "synthetic_slow" in said)
 
 
 def restores(workload: Workload, instance: dg.DagsterInstance) -> Iterator[tuple[str, Evidence]]:

@@ -39,15 +39,20 @@ def page(scorecard: Scorecard, history: Sequence[tuple[float, float]]) -> str:
 
 
 def heat_map(scorecard: Scorecard) -> bytes:
-    """Scenario by location: rehearsed and met, rehearsed and missed, or never; the age in days is written in. PNG."""
+    """Scenario by location: rehearsed and met, rehearsed and missed, or never; the age in days is written in, and what does
+    not fit a location is left empty. PNG.
+    """
     coverage = _coverage(scorecard)
     cells = [tuple(subject.split(" in ", 1)) for subject in coverage.subjects]
     scenarios = list(dict.fromkeys(scenario for scenario, _ in cells))
-    places = list(dict.fromkeys(place for _, place in cells))
+    rows = ([place for of, place in cells if of == scenario] for scenario in scenarios)
+    places = list(dict.fromkeys(place for row in sorted(rows, key=len, reverse=True) for place in row))
     figure = new_figure(2.2 + 0.95 * len(places), 0.9 + 0.27 * len(scenarios))
     axes = add_axes(figure, 1, 1, 1)
     for row, scenario in enumerate(scenarios):
         for column, place in enumerate(places):
+            if (scenario, place) not in cells:
+                continue
             found = coverage.evidence.get(f"{scenario} in {place}")
             colour = NEVER if found is None else MET if found.value >= 1 else MISSED
             strength = 1.0 if found is None or found.value < 1 else max(0.25, found.worth(scorecard.now))

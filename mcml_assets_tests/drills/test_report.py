@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.domain.drill import Asked, Ended, Measured, Requests, Stage, Timeline, Verdict, by_second, judge
+from mcml_assets.domain.drill import Asked, Ended, Measured, Requests, RolledOut, Stage, Timeline, Verdict, by_second, judge
 from mcml_assets.domain.drill_result import DrillResult, Told
 from mcml_assets.domain.scenario import Objectives
 from mcml_assets.drills.report import TEMPLATE, html, markdown, surprises, timeline_picture
@@ -29,6 +29,7 @@ MEASURED = Measured(
     4.0,
     (Ended("raw_data in gcp/europe-west2", True, True, "LocationUnavailable"),),
     (Stage("landing", "UK", FAULT + 11, None), Stage("endpoint", "gcp/europe-west2", None, FAULT + 3.5)),
+    RolledOut("aws/eu-west-2", 3, 25, "rollout of version 2 to 3: done", True),
 )
 RESULT = DrillResult(
     id="20260921T120000-ab12",
@@ -37,6 +38,7 @@ RESULT = DrillResult(
     hypothesis="Callers notice nothing & work moves.",
     workload="shop",
     jurisdiction="UK",
+    location="aws/eu-west-2",
     profile="local",
     who="somebody",
     began=FAULT - 10,

@@ -35,7 +35,8 @@ def drilled(
     instance: dg.DagsterInstance, verdict: str, jurisdiction: str = "UK", scenario: str = "region_outage", **said: float
 ) -> None:
     where = {"jurisdiction": jurisdiction, "location": LOCATION}
-    metadata = {"verdict": verdict, **where, "drill": "20260921T120000-ab12", **said}
+    span = {"began": dg.MetadataValue.timestamp(time.time() - 60), "ended": dg.MetadataValue.timestamp(time.time())}
+    metadata = {"verdict": verdict, **where, "drill": "20260921T120000-ab12", **span, **said}
     instance.report_runless_asset_event(
         dg.AssetMaterialization(asset_key(WORKLOAD, "drill_result"), partition=scenario, metadata=metadata)
     )
@@ -98,7 +99,8 @@ def test_a_drill_of_another_kind_proves_no_failover(instance: dg.DagsterInstance
     drilled(instance, "met", scenario="server_killed", failed_requests=0)
     assert points(instance, "failover") == 0
     assert points(instance, "requests") == pytest.approx(WEIGHTS["requests"] / len(WORKLOAD.jurisdictions))
-    cells = len(scenario_files()) * len(WORKLOAD.locations)
+    cells = next(len(part.subjects) for part in gather(WORKLOAD, instance, time.time()).components if part.name == "coverage")
+    assert len(scenario_files()) < cells < len(scenario_files()) * len(WORKLOAD.locations)
     assert points(instance, "coverage") == pytest.approx(WEIGHTS["coverage"] / cells)
 
 
@@ -107,16 +109,56 @@ def observed(instance: dg.DagsterInstance, noun: str, partition: str, **said: st
 
 
 def test_an_error_budget_counts_by_what_is_left_of_it(instance: dg.DagsterInstance) -> None:
-    """Nothing asked is nothing proved; all answered is half of the points with one of two jurisdictions; overdrawn is none."""
+    """Nothing asked is nothing proved; all answered is one of four budgets kept; overdrawn is none."""
     assert points(instance, "error_budget") == 0
-    half = WEIGHTS["error_budget"] / len(WORKLOAD.jurisdictions)
+    quarter = WEIGHTS["error_budget"] / len(WORKLOAD.jurisdictions) / 2
     observed(instance, "traffic_route", "UK", synthetic_asked=10_000, synthetic_failed=0)
-    assert points(instance, "error_budget") == pytest.approx(half)
+    assert points(instance, "error_budget") == pytest.approx(quarter)
     allowed = 1 - WORKLOAD.serving.objectives.availability
     observed(instance, "traffic_route", "UK", synthetic_asked=10_000, synthetic_failed=round(10_000 * allowed))
-    assert points(instance, "error_budget") == pytest.approx(half / 2)
+    assert points(instance, "error_budget") == pytest.approx(quarter / 2)
     observed(instance, "traffic_route", "UK", synthetic_asked=10, synthetic_failed=1000)
     assert points(instance, "error_budget") == 0
+
+
+def test_slow_answers_spend_a_budget_of_their_own(instance: dg.DagsterInstance) -> None:
+    """Answers in time keep it, slow ones spend it; an event that does not tell how many were slow says nothing about it."""
+    quarter = WEIGHTS["error_budget"] / len(WORKLOAD.jurisdictions) / 2
+    observed(instance, "traffic_route", "UK", synthetic_asked=1_000, synthetic_failed=0, synthetic_slow=0)
+    assert points(instance, "error_budget") == pytest.approx(2 * quarter)
+    observed(instance, "traffic_route", "UK", synthetic_asked=1_000, synthetic_failed=0, synthetic_slow=1_000)
+    assert points(instance, "error_budget") == pytest.approx(quarter)
+
+
+def test_what_failed_in_a_drill_spends_no_budget(instance: dg.DagsterInstance) -> None:
+    """A rehearsal breaks things on purpose, and is in no figure of production."""
+    observed(instance, "traffic_route", "UK", synthetic_asked=10, synthetic_failed=10, synthetic_slow=0)
+    observed(instance, "traffic_route", "UK", decision="moves", cause="probe", epoch=2, acting_location="gcp/europe-west2")
+    assert points(instance, "failover") == 0
+    card = gather(WORKLOAD, instance, time.time())
+    assert any(
+        "failover to gcp/europe-west2, epoch 2" in one.text for part in card.components for one in part.evidence.values()
+    )
+    drilled(instance, "met", scenario="server_killed", failed_requests=0)
+    card = gather(WORKLOAD, instance, time.time())
+    told = {part.name: part.evidence for part in card.components}
+    assert told["error_budget"] == told["failover"] == {}
+
+
+def test_a_failover_in_earnest_is_a_proof_like_a_rehearsed_one(instance: dg.DagsterInstance) -> None:
+    """Its time is from when the location was found down to the published route of its epoch; a planned return is none."""
+    found = dg.MetadataValue.timestamp(time.time() - 20)
+    moved = {"decision": "moves", "cause": "probe", "epoch": 2, "acting_location": "gcp/europe-west2", "down_since": found}
+    instance.report_runless_asset_event(
+        dg.AssetObservation(asset_key(WORKLOAD, "traffic_route"), partition="UK", metadata=moved)
+    )
+    assert points(instance, "failover") == points(instance, "recovery_time") == 0
+    route = dg.AssetMaterialization(asset_key(WORKLOAD, "traffic_route"), partition="UK", metadata={"epoch": 2})
+    instance.report_runless_asset_event(route)
+    for component in ("failover", "recovery_time"):
+        assert points(instance, component) == pytest.approx(WEIGHTS[component] / len(WORKLOAD.jurisdictions))
+    observed(instance, "traffic_route", "EU", decision="moves", cause="failback", epoch=3, acting_location="azure/westeurope")
+    assert points(instance, "failover") == pytest.approx(WEIGHTS["failover"] / len(WORKLOAD.jurisdictions))
 
 
 def test_a_restore_counts_where_it_was_rehearsed_or_done(instance: dg.DagsterInstance) -> None:

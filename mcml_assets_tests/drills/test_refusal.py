@@ -13,6 +13,13 @@ from mcml_assets.domain.workload import Workload
 from mcml_assets.drills.footprint import reserved
 from mcml_assets.drills.run import rehearse
 from mcml_assets_tests.failover.stage import Stage, example_workloads
+from mcml_assets_tests.ports import free_ports
+
+
+@pytest.fixture(autouse=True)
+def no_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens there, whatever platform runs on this machine: no drill gets as far as breaking something."""
+    monkeypatch.setenv("MCML_EDGE_PORT", str(free_ports(1)[0]))
 
 
 @pytest.fixture

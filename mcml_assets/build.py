@@ -51,6 +51,7 @@ from mcml_assets.schedules import daily_collection, daily_scrub, lag_watch
 from mcml_assets.sensors.alerting import alerting
 from mcml_assets.sensors.endpoint_health import endpoint_health
 from mcml_assets.sensors.failover import build_failover
+from mcml_assets.sensors.pace import LOOP_SECONDS, every
 from mcml_assets.sensors.recovery import build_recovery
 from mcml_assets.sensors.repair import build_repair
 from mcml_assets.sensors.retraining import build_retraining
@@ -180,7 +181,7 @@ def _automation_sensor(
         target=target,
         run_tags=run_tags,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=5,
+        minimum_interval_seconds=every(LOOP_SECONDS),
         # One run per location, not a backfill over several: a backfill would wait for the slowest location.
         emit_backfills=False,
         description="Requests what has become due, by the conditions in automation.py.",

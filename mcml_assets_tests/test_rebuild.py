@@ -74,9 +74,9 @@ def test_an_instance_lost_in_the_middle_of_an_outage(stage: Stage):
     """Deleted after the work had moved and before the primary returned: rebuilt, the sensors repeat nothing and go on."""
     workload = stage.workloads[SHOP]
     everything = lambda: [workload]  # noqa: E731 - the sensors' one argument
-    Tower(stage, build_failover(everything)).tick()
+    Tower(stage, build_failover(everything, 0.0)).tick()
     stage.darken("aws")
-    tower = Tower(stage, build_failover(everything))
+    tower = Tower(stage, build_failover(everything, 0.0))
     tower.tick()
     assert tower.acting(SHOP, "UK") == (B, 2)
     stage.copy(workload, Acting(B, 2), "raw_data", "landing", [B])
@@ -85,7 +85,7 @@ def test_an_instance_lost_in_the_middle_of_an_outage(stage: Stage):
     assert result.exit_code == 1
     assert any(A in problem for problem in json.loads(result.stdout)["problems"])
     with instance_of(stage) as instance:
-        anew = Tower(stage, build_failover(everything), build_recovery(everything), instance=instance)
+        anew = Tower(stage, build_failover(everything, 0.0), build_recovery(everything), instance=instance)
         assert [anew.tick() for _ in range(3)] == [[], [], []]
         assert [anew.tick("recovery") for _ in range(3)] == [[], [], []]
         assert anew.acting(SHOP, "UK") == (B, 2)
@@ -104,7 +104,7 @@ def test_an_evacuated_location_stays_so_when_the_control_plane_is_lost(stage: St
     assert rebuild(stage).exit_code == 0
     everything = lambda: [workload]  # noqa: E731 - the sensors' one argument
     with instance_of(stage) as instance:
-        anew = Tower(stage, build_failover(everything), build_recovery(everything), instance=instance)
+        anew = Tower(stage, build_failover(everything, 0.0), build_recovery(everything), instance=instance)
         assert [anew.tick("recovery") for _ in range(FAILBACK_CHECKS + 1)] == [[]] * (FAILBACK_CHECKS + 1)
         assert anew.acting(SHOP, "UK") == (B, 2)
         assert "evacuated" in anew.last_skip["recovery"]

@@ -22,7 +22,7 @@ PROBED_KEY = "_probe"
 PROBE_SECONDS = 2.0
 """How long one round waits; a slower answer counts in the next round."""
 SILENT_SECONDS = 4.0
-"""Without any answer for so long a location is down: two rounds at the sensors' pace of 5 s."""
+"""Without any answer for so long a location is down; more than one round, so that one lost packet is not an outage."""
 AGAIN_SECONDS = 0.25
 
 
@@ -66,7 +66,9 @@ class Prober:
         return question
 
     def _answer(self, question: "_Question", deadline: float) -> Probe:
-        if question.answered.wait(max(0.0, deadline - self._clock())) and question.probe is not None:
+        # Once it was silent for so long, waiting tells nothing more.
+        until = min(deadline, question.asked_at + SILENT_SECONDS)
+        if question.answered.wait(max(0.0, until - self._clock())) and question.probe is not None:
             return question.probe
         silent = self._clock() - question.asked_at
         return Probe(Health.DOWN if silent >= SILENT_SECONDS else Health.UNKNOWN, f"no answer for {silent:.0f} s")

@@ -21,6 +21,7 @@ from mcml_assets.domain.errors import LocationUnavailable
 from mcml_assets.resources.alerts import Alerts
 from mcml_assets.sensors.failures import PARTITION_TAG, READ_AT_ONCE, new_runs
 from mcml_assets.sensors.failures import Seen as RunsSeen
+from mcml_assets.sensors.pace import every
 from mcml_assets.sensors.telling import Telling, tell
 
 INTERVAL_SECONDS = 30
@@ -66,7 +67,7 @@ class Seen:
 
 @dg.sensor(
     name="alerting",
-    minimum_interval_seconds=INTERVAL_SECONDS,
+    minimum_interval_seconds=every(INTERVAL_SECONDS),
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="One alert per cause for blocking checks that fail and runs that failed, and its end.",
 )

@@ -16,6 +16,7 @@ from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.rollout import Phase, Rollout
 from mcml_assets.resources.alerts import Alerts
 from mcml_assets.resources.endpoints import Endpoints
+from mcml_assets.sensors.pace import every
 from mcml_assets.sensors.telling import Telling, tell
 
 INTERVAL_SECONDS = 15
@@ -45,7 +46,7 @@ class Told:
 
 @dg.sensor(
     name="endpoint_health",
-    minimum_interval_seconds=INTERVAL_SECONDS,
+    minimum_interval_seconds=every(INTERVAL_SECONDS),
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts the data plane again when it ended; puts each step of a rollout on record, and tells of one that "
     "was rolled back.",

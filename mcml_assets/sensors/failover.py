@@ -3,6 +3,7 @@
 One sensor over all workloads, and not a run failure sensor of Dagster's: that one is called for each failed run by itself,
 and a cloud that goes dark fails hundreds. Here a tick reads all new failures with one query, probes every location
 once, and decides once for each workload and jurisdiction concerned. What is decided is `domain/failover.py`'s business.
+Dagster starts a tick every 5 s at most; one that found nothing to do looks at the locations again after half of that.
 
 The register decides who acts, and what is requested follows from it: a tick that dies after the change leaves nothing
 undone, because the next one finds an epoch that took over nothing yet. Runs of the former epoch that would hold up the
@@ -12,6 +13,7 @@ Bound: a change of acting location requests one run, two where a cold standby ha
 never chosen, so that a cause moves a jurisdiction at most once for each location it strikes.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,13 +35,16 @@ from mcml_assets.sensors.cursor import Cursor, Known
 from mcml_assets.sensors.decisions import takeover_runs, told, told_change
 from mcml_assets.sensors.failures import RunFailure, new_failures
 from mcml_assets.sensors.overtaken import end_overtaken
+from mcml_assets.sensors.pace import LOOP_SECONDS, every
 
 if TYPE_CHECKING:
     from mcml_assets.failover.control import Control
     from mcml_assets.failover.facts import Landed
     from mcml_assets.failover.probing import Probe
 
-INTERVAL_SECONDS = 5
+INTERVAL_SECONDS = LOOP_SECONDS
+LOOK_AGAIN_SECONDS = LOOP_SECONDS / 2
+"""From a tick's beginning; it must have ended when Dagster looks for the next one, or that one is passed over."""
 FRESH_SECONDS = 120.0
 """How long a run's own word counts; after a longer pause of the daemon, probes say what is so now."""
 REFRESHED = 20
@@ -49,23 +54,29 @@ DATA_VERSION_TAG = "dagster/data_version"
 WHO = "failover sensor"
 
 
-def build_failover(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDefinition:
+def build_failover(
+    workloads: Callable[[], Sequence[Workload]], look_again_seconds: float = LOOK_AGAIN_SECONDS
+) -> dg.SensorDefinition:
     """The sensor over the workloads that `workloads` gives; it is asked at every tick, and answers from memory."""
 
     @dg.sensor(
         name="failover",
         asset_selection=dg.AssetSelection.all(),
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=every(INTERVAL_SECONDS),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Moves a jurisdiction's work to the next lawful, healthy, fresh and ready location when the acting one "
         "is down, and requests there what it takes. Each decision is an observation on the route, with its reasons.",
     )
     def failover(context: dg.SensorEvaluationContext, stores: CloudStores, endpoints: Endpoints) -> dg.SensorResult:
         """One tick; see the module."""
+        again = time.monotonic() + look_again_seconds
         control = control_of(stores, endpoints)
         cursor = Cursor.from_json(context.cursor)
         tick = Tick(control, workloads(), context.instance, cursor, datetime.now(UTC))
         result = tick.run()
+        if not result.requests:
+            time.sleep(max(0.0, again - time.monotonic()))
+            tick.look_again(datetime.now(UTC), result)
         for line in result.lines:
             context.log.info("%s", line)
         skipped = None if result.requests else dg.SkipReason("\n".join(result.lines) or "Every acting location answers.")
@@ -124,15 +135,25 @@ class Tick:
         """Read failures, probe, and settle every jurisdiction that gives cause, several at once."""
         failures, self.cursor.failures = new_failures(self.instance, self.cursor.failures, self.workloads, self.now.timestamp())
         self.probes = self.control.probes(list(self.workloads.values()))
+        outcome = Outcome()
+        self._settle_all(failures, outcome)
+        return outcome
+
+    def look_again(self, now: datetime, outcome: Outcome) -> None:
+        """Probe once more, and settle what became of it; where all is as before, nothing else is asked for."""
+        former, self.now = self.probes, now
+        self.probes = self.control.probes(list(self.workloads.values()))
+        if any(probe.health is not former[location].health for location, probe in self.probes.items()):
+            self._settle_all((), outcome)
+
+    def _settle_all(self, failures: Iterable[RunFailure], outcome: Outcome) -> None:
         self._note_outages()
         concerns = self._concerns(failures)
-        outcome = Outcome()
         with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="failover") as pool:
             for settled in pool.map(self._settle, concerns):
                 outcome.requests += settled.requests
                 outcome.events += settled.events
                 outcome.lines += settled.lines
-        return outcome
 
     def _note_outages(self) -> None:
         """Since when each location has been down: until then its acting location can have worked."""

@@ -32,6 +32,7 @@ from mcml_assets.sensors.cursor import remembered, stored
 from mcml_assets.sensors.decisions import requested_run, told
 from mcml_assets.sensors.failover import CONCURRENCY, Outcome
 from mcml_assets.sensors.failures import PARTITION_TAG
+from mcml_assets.sensors.pace import every
 
 if TYPE_CHECKING:
     from mcml_assets.failover.control import Control
@@ -88,7 +89,7 @@ def build_recovery(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDefi
     @dg.sensor(
         name="recovery",
         asset_selection=dg.AssetSelection.all(),
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=every(INTERVAL_SECONDS),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks a location that answers again for what it missed, watches it, and hands a primary its work back "
         "where the workload says `failback: auto`.",

@@ -20,6 +20,7 @@ from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.check_results import FailedCheck, new_failed_checks
 from mcml_assets.sensors.cursor import remembered, seen, stored
 from mcml_assets.sensors.failures import Seen
+from mcml_assets.sensors.pace import every
 
 INTERVAL_SECONDS = 10
 WANTED: Mapping[str, tuple[str, ...]] = {
@@ -62,7 +63,7 @@ def build_repair(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDefini
     @dg.sensor(
         name="repair",
         asset_selection=dg.AssetSelection.all(),
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=every(INTERVAL_SECONDS),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks the location whose copy a check proved wrong to copy it anew from good ones, twice at most.",
     )

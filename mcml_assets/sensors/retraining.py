@@ -20,6 +20,7 @@ from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.check_results import FailedCheck, new_failed_checks
 from mcml_assets.sensors.cursor import remembered, seen, stored
 from mcml_assets.sensors.failures import PARTITION_TAG, Seen
+from mcml_assets.sensors.pace import every
 from mcml_assets.sensors.recovery import UNFINISHED
 
 INTERVAL_SECONDS = 30
@@ -54,7 +55,7 @@ def build_retraining(workloads: Callable[[], Sequence[Workload]]) -> dg.SensorDe
     @dg.sensor(
         name="retraining",
         asset_selection=dg.AssetSelection.all(),
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=every(INTERVAL_SECONDS),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for a training run when features or predictions drifted past the second threshold; once for each "
         "reference. The new model still has to pass the gates.",

@@ -25,6 +25,7 @@ from mcml_assets.resources.alerts import Alerts
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.packages import held_package
 from mcml_assets.resources.stores import CloudStores
+from mcml_assets.sensors.pace import every
 from mcml_assets.sensors.telling import Telling, tell
 from mcml_assets.serving.interfaces import EndpointState
 from mcml_assets.serving.manifest import endpoint_name
@@ -81,7 +82,7 @@ def build_synthetic_transactions(workloads: Callable[[], tuple[Workload, ...]]) 
 
     @dg.sensor(
         name="synthetic_transactions",
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=every(INTERVAL_SECONDS),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks endpoints and routes for golden predictions; tells of a route that fails, and of its end.",
     )

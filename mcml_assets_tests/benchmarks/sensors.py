@@ -74,8 +74,9 @@ class Plane:
         self.home = home
         self.stage = Stage(folder / "home", [replace(shop, name=f"shop_{number:03d}") for number in range(count)])
         workloads = list(self.stage.workloads.values())
-        over_all = (build_failover, build_recovery, build_repair, build_retraining)
-        sensors = [*(build(lambda: workloads) for build in over_all), watchdog, alerting, endpoint_health]
+        over_all = (build_recovery, build_repair, build_retraining)
+        failover = build_failover(lambda: workloads, look_again_seconds=0.0)  # both looks count, the wait between them does not
+        sensors = [failover, *(build(lambda: workloads) for build in over_all), watchdog, alerting, endpoint_health]
         self.names = [sensor.name for sensor in sensors]
         self.definitions = dg.Definitions.merge(
             build_resources(self.stage.settings),

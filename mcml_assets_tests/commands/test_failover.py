@@ -209,7 +209,7 @@ def test_what_if_and_the_sensors_decide_the_same(tmp_path: Path):
     workload = example_workloads([SHOP])[0]
     stage = Stage(tmp_path, [workload])
     stage.fill()
-    tower = Tower(stage, build_failover(lambda: [workload]))
+    tower = Tower(stage, build_failover(lambda: [workload], look_again_seconds=0.0))
     control = platform_control(stage.settings, stage.stores.topology)
     keys = [placed.key for placed in workload.locations]
     assert len(keys) == 6

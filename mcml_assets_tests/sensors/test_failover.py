@@ -12,8 +12,11 @@ import pytest
 from mcml_assets.automation import TAKEOVER_TAG
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.register import Entry
+from mcml_assets.resources.control import control_of
+from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.sensors.failover import FRESH_SECONDS, build_failover
+from mcml_assets.sensors.cursor import Cursor
+from mcml_assets.sensors.failover import FRESH_SECONDS, Tick, build_failover
 from mcml_assets_tests.failover.stage import Stage, example_workloads
 from mcml_assets_tests.sensors.tower import Tower, asked
 
@@ -23,7 +26,7 @@ TAKEOVER = ("UK", [f"{SHOP}/landing", f"{SHOP}/traffic_route"])
 
 
 def tower_over(stage: Stage, instance: dg.DagsterInstance | None = None) -> Tower:
-    return Tower(stage, build_failover(lambda: list(stage.workloads.values())), instance=instance)
+    return Tower(stage, build_failover(lambda: list(stage.workloads.values()), look_again_seconds=0.0), instance=instance)
 
 
 @pytest.fixture
@@ -52,6 +55,23 @@ def test_a_dark_cloud_is_left_within_one_tick(tower: Tower):
     told = tower.told(SHOP, "UK")
     assert len(told) == 1
     assert f"moves from {A} to {B}, epoch 2: a probe finds {A} down" in told[0]
+
+
+def test_an_outage_just_after_a_tick_looked_is_decided_in_that_tick(tower: Tower):
+    """A tick that found all well looks once more before it ends; where still nothing changed, it tells and asks nothing."""
+    stores, endpoints = CloudStores.from_settings(tower.stage.settings), Endpoints.from_settings(tower.stage.settings)
+    cursor = Cursor.from_json(tower.cursors["failover"])
+    control, workloads = control_of(stores, endpoints), list(tower.stage.workloads.values())
+    tick = Tick(control, workloads, tower.instance, cursor, datetime.now(UTC))
+    outcome = tick.run()
+    tick.look_again(datetime.now(UTC), outcome)
+    assert (outcome.requests, outcome.events, outcome.lines) == ([], [], [])
+    tower.stage.darken("aws")
+    tick.look_again(datetime.now(UTC), outcome)
+    assert asked(outcome.requests) == [TAKEOVER]
+    assert tower.acting(SHOP, "UK") == (B, 2)
+    assert cursor.acting[f"{SHOP}/UK"].took_over == 2
+    assert A in cursor.down
 
 
 def test_a_location_that_fails_forever_is_left_once(tower: Tower):

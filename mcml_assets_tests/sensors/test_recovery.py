@@ -35,7 +35,7 @@ class Outage:
         self.stage.fill()
         self.workload = workload
         everything = lambda: list(self.stage.workloads.values())  # noqa: E731 - the sensors' one argument
-        self.tower = Tower(self.stage, build_failover(everything), build_recovery(everything))
+        self.tower = Tower(self.stage, build_failover(everything, 0.0), build_recovery(everything))
         self.tower.tick("recovery")
         self.stage.darken("aws")
         self.tower.tick()

@@ -11,6 +11,7 @@ from mcml_assets.domain.errors import LocationUnavailable
 from mcml_assets.domain.workload import Workload
 
 PARTITION_TAG = "dagster/partition"
+RETRIED_BY_TAG = "dagster/auto_retry_run_id"
 READ_AT_ONCE = 500
 OVERLAP = timedelta(seconds=2)
 """Storage timestamps may be equal or a little out of order; ids tell what was read already."""
@@ -56,7 +57,9 @@ def new_failures(
     if seen is None:
         return [], Seen(now)
     fresh, seen = new_runs(instance, seen, [dg.DagsterRunStatus.FAILURE])
-    return [failure for record in fresh for failure in _failures_of(record, workloads)], seen
+    # Dagster touches a failed run once more when it made its retry: then that one speaks for it.
+    waiting = [record for record in fresh if RETRIED_BY_TAG not in record.dagster_run.tags]
+    return [failure for record in waiting for failure in _failures_of(record, workloads)], seen
 
 
 def new_runs(

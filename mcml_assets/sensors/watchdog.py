@@ -1,10 +1,10 @@
 """`watchdog`: what stands still is told, and runs whose process is gone are ended; nothing fails in silence.
 
 It ends runs that a killed machine left STARTED, because they hold their partitions: their process is looked for by the
-id that it reported, on this machine, so only where runs are processes of this machine. Everything else is alerted, grouped
-by cause: a sensor that does not tick, a run that takes too long, a partition whose last run failed and which nobody
-made anew, a queue that grows. If the daemon itself does not run, neither does this: `mcml doctor` and the UI's
-deployment page show that.
+id that it reported, on this machine, so only where runs are processes of this machine. A run whose retry Dagster passed
+over gets it after all (`passed_over.py`). Everything else is alerted, grouped by cause: a sensor that does not tick, a run
+that takes too long, a partition whose last run failed and which nobody made anew, a queue that grows. If the daemon itself
+does not run, neither does this: `mcml doctor` and the UI's deployment page show that.
 """
 
 import json
@@ -18,6 +18,8 @@ from mcml_assets.domain.alert import Finding
 from mcml_assets.resources.alerts import Alerts
 from mcml_assets.sensors.check_results import ENDED
 from mcml_assets.sensors.failures import OVERLAP, PARTITION_TAG, READ_AT_ONCE, Seen
+from mcml_assets.sensors.pace import every
+from mcml_assets.sensors.passed_over import tell_again
 from mcml_assets.sensors.telling import Telling, tell
 
 INTERVAL_SECONDS = 10
@@ -60,7 +62,7 @@ class Noticed:
 
 @dg.sensor(
     name="watchdog",
-    minimum_interval_seconds=INTERVAL_SECONDS,
+    minimum_interval_seconds=every(INTERVAL_SECONDS),
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Ends runs whose process is gone, and alerts of sensors, runs, partitions and queues that stand still.",
 )
@@ -68,24 +70,24 @@ def watchdog(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorRe
     """One tick; requests no run, ever."""
     noticed = Noticed.from_json(context.cursor)
     now = datetime.now(UTC)
-    lost = end_lost_runs(context.instance, now)
+    mended = [*end_lost_runs(context.instance, now), *tell_again(context.instance, now)]
     standing = [
         *_hanging_runs(context.instance, now),
         *_waiting_runs(context.instance, now),
         *_left_partitions(context.instance, noticed, now),
         *_silent_sensors(context.instance, now),
     ]
-    for line in lost:
+    for line in mended:
         context.log.warning("%s", line)
     undelivered = tell("watchdog", standing, noticed.telling, alerts, now)
-    lines = [*lost, *(f"{one.title}: {one.where}: {one.detail}" for one in standing), *undelivered]
+    lines = [*mended, *(f"{one.title}: {one.where}: {one.detail}" for one in standing), *undelivered]
     return dg.SensorResult(skip_reason=dg.SkipReason("\n".join(lines) or "Nothing stands still."), cursor=noticed.to_json())
 
 
 def end_lost_runs(instance: dg.DagsterInstance, now: datetime) -> list[str]:
     """Mark runs as failed whose process was killed together with whoever would have noticed; returns what was done.
 
-    Dagster's run retries start them again.
+    Dagster's run retries start them again; where it passes one over, see `passed_over.py`.
     """
     running = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]))
     lines: list[str] = []

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import dagster as dg
 import psutil
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from mcml_assets.automation import TAKEOVER_TAG
 from mcml_assets.configuration.settings import PROJECT_ROOT
@@ -24,7 +26,16 @@ from mcml_assets.failover.control import platform_control
 from mcml_assets.rebuild import rebuild
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets_tests.failover.stage import Stage
-from mcml_assets_tests.sensors.live_platform import COPIES, IMPATIENT, ORDERS, PLANTED, WORKLOAD, live_workloads, written
+from mcml_assets_tests.sensors.live_platform import (
+    COPIES,
+    IMPATIENT,
+    ORDERS,
+    PLANTED,
+    WORKLOAD,
+    live_definitions,
+    live_workloads,
+    written,
+)
 
 PATIENCE_SECONDS = 600.0
 DAEMON = str(Path(sys.executable).with_name("dagster-daemon"))
@@ -178,6 +189,19 @@ class LiveControl:
             (state,) = [state for state in instance.all_instigator_state() if state.instigator_name == sensor]
             ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
         return (ticks[0].skip_reason or "") if ticks else ""
+
+    def execute_queued(self) -> None:
+        """Execute the runs that wait in the queue in this process, one after the other; a daemon must not be there to do it."""
+        assert not self.daemons
+        job = live_definitions(self.stage.settings, list(self.stage.workloads.values())).resolve_implicit_global_asset_job_def()
+        with self.instance() as instance:
+            for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED])):
+                taken = dg.DagsterEvent(dg.DagsterEventType.PIPELINE_STARTING.value, run.job_name)
+                instance.report_dagster_event(taken, run.run_id)
+                part = job.get_subset(asset_selection=run.asset_selection)
+                starting = instance.get_run_by_id(run.run_id)
+                assert starting is not None
+                execute_run(InMemoryJob(part), starting, instance)
 
     def acting(self, jurisdiction: str = "UK") -> tuple[str, int]:
         register = CloudStores.from_settings(self.stage.settings).register

@@ -140,9 +140,15 @@ def _orders(settings: Settings) -> dg.SensorDefinition:
     return orders
 
 
+def live_definitions(settings: Settings, workloads: Sequence[Workload], *sensors: dg.SensorDefinition) -> dg.Definitions:
+    """These workloads' keys, partitions and automation, with what their runs need."""
+    assets = [asset for workload in workloads for asset in _assets(workload)]
+    return dg.Definitions.merge(build_resources(settings), dg.Definitions(assets=assets, sensors=sensors))
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The workloads' keys, partitions and automation, and every sensor that decides."""
+    """The workloads, and every sensor that decides."""
     settings, environment = Settings(), os.environ
     if IMPATIENT in environment:
         watchdog.HANGING_SECONDS = watchdog.WAITING_SECONDS = watchdog.LEFT_SECONDS = 5.0
@@ -152,7 +158,4 @@ def defs() -> dg.Definitions:
     builders = (build_failover, build_recovery, build_repair, build_retraining)
     deciding = [build(everything) for build in builders]
     sensors = [*deciding, watchdog.watchdog, alerting, _orders(settings), *_automation_sensors()]
-    return dg.Definitions.merge(
-        build_resources(settings),
-        dg.Definitions(assets=[asset for workload in workloads for asset in _assets(workload)], sensors=sensors),
-    )
+    return live_definitions(settings, workloads, *sensors)

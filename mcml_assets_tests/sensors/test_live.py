@@ -235,7 +235,8 @@ def test_two_daemons_by_mistake_and_ticks_that_are_repeated(start: Start):
 
 def test_fifty_workloads_that_lose_one_cloud_at_once(start: Start):
     """Each jurisdiction that acted there is moved once and asks for one takeover; the others are not touched. The queue is
-    held, so that what is counted are the requests, and the watchdog tells that it grows."""
+    held, so that what is counted are the requests, and the watchdog tells that it grows. Then each of these very runs is
+    executed: every jurisdiction lands where it acts now, under its new epoch."""
     control = start(copies=25, concurrent_runs=0, impatient=True)
     concerned = {
         f"{workload.name}/{placement.jurisdiction}/2"
@@ -255,6 +256,17 @@ def test_fifty_workloads_that_lose_one_cloud_at_once(start: Start):
         assert acting.epoch == (2 if moved else 1)
         assert acting.location == (placement.locations[1] if moved else placement.primary).key
     control.wait(lambda: f"{len(concerned)} runs" in control.said("watchdog"))
+
+    control.kill()
+    control.execute_queued()
+    runs = control.runs()
+    assert {run.tags[TAKEOVER_TAG] for run in runs} == concerned
+    assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS] * len(concerned)
+    for workload, placement in control.stage.jurisdictions:
+        acting = register.read(workload, placement.jurisdiction)
+        landing = control.stage.snapshots(workload, acting.location, "landing").current_pointer()
+        assert landing is not None
+        assert landing.epoch == acting.epoch
 
 
 def test_what_stands_still_is_told(start: Start):

@@ -82,7 +82,10 @@ def test_a_returned_location_refuses_the_old_epoch_before_it_is_caught_up(outage
     held_up = [SnapshotStore(outage.stage.stores.bucket(A), SHOP, noun) for noun in SNAPSHOT_NOUNS]
     outage.ticks(2)
     outage.stage.mend()
-    # Nothing there has heard of the new epoch yet: right now it would still come through.
+    # Nothing there has heard of the new epoch yet: right now it would still come through, as a canary does.
+    commit(
+        SnapshotStore(outage.stage.stores.bucket(A), SHOP, "canary_training"), {"canary": b"x"}, outage.stage.scratch, epoch=1
+    )
     assert {pointer.refuses_below for store in held_up if (pointer := store.current_pointer()) is not None} == {1}
     assert outage.ticks(1) == []
     for late in held_up:

@@ -92,7 +92,8 @@ def _change(name: str, flag: str, location: str, value: int | None, reason: str,
 
     settings = Settings()
     workloads, _ = read_platform(settings)
-    at = datetime.now(UTC).isoformat(timespec="seconds")
+    # By its time a change is told once in Dagster: two within a second must differ.
+    at = datetime.now(UTC).isoformat(timespec="microseconds")
     change = FlagChange(flag, location, value, who or getpass.getuser(), reason, at)
     try:
         workload = workload_named(name, workloads)

@@ -90,6 +90,13 @@ class Endpoints(dg.ConfigurableResource):
 
         return list(read_records(DataPlaneFolder.of(self.settings)))
 
+    def routes(self) -> tuple[Route, ...]:
+        """The routes that the edge obeys, with their flags and what was changed about them."""
+        from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - only sensors
+        from mcml_assets.serving.routes import read_routes  # noqa: PLC0415 - the same
+
+        return read_routes(DataPlaneFolder.of(self.settings))
+
     def kept_packages(self, workload: Workload, location: str) -> frozenset[str]:
         """The model snapshots that an endpoint serves, is to serve, or keeps for rollback; asks nobody to start anything."""
         return self._platforms.kept_packages(endpoint_name(workload.name, location))
@@ -108,11 +115,7 @@ class Endpoints(dg.ConfigurableResource):
 
     def routed_jurisdictions(self, workload: Workload) -> list[str]:
         """The jurisdictions in which the edge has a route of this workload."""
-        from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - only synthetic transactions ask
-        from mcml_assets.serving.routes import read_routes  # noqa: PLC0415 - the same
-
-        routes = read_routes(DataPlaneFolder.of(self.settings))
-        return [route.jurisdiction for route in routes if route.workload == workload.name]
+        return [route.jurisdiction for route in self.routes() if route.workload == workload.name]
 
     def publish_globally(self, placement: Placement, route: Route) -> "list[Outcome]":
         """Tell the global load balancers of this jurisdiction; what fails is in its outcome."""

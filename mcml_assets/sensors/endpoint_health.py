@@ -1,4 +1,4 @@
-"""`endpoint_health`: keeps somebody watching the endpoints, and puts on record what their rollouts did.
+"""`endpoint_health`: keeps somebody watching the endpoints, and puts on record what rollouts did and people decided by flags.
 
 How a server or the edge is restarted, and a rollout driven, is the data plane's: all of it goes on without Dagster, and is
 told here when Dagster is back.
@@ -14,6 +14,7 @@ import dagster as dg
 from mcml_assets.domain.alert import Finding
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.domain.rollout import Phase, Rollout
+from mcml_assets.domain.route import Route
 from mcml_assets.resources.alerts import Alerts
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.sensors.pace import every
@@ -25,7 +26,9 @@ FORMAT = 1
 
 @dataclass
 class Told:
-    """The cursor: the time (Unix seconds) of the newest event told of each rollout, by `workload@location`."""
+    """The cursor: the time (Unix seconds) of the newest event told of each rollout, by `workload@location`, and of the newest
+    change of a flag told of each route, by `workload.jurisdiction`.
+    """
 
     until: dict[str, float] = field(default_factory=dict[str, float])
     telling: Telling = field(default_factory=Telling)
@@ -48,8 +51,8 @@ class Told:
     name="endpoint_health",
     minimum_interval_seconds=every(INTERVAL_SECONDS),
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts the data plane again when it ended; puts each step of a rollout on record, and tells of one that "
-    "was rolled back.",
+    description="Starts the data plane again when it ended; puts each step of a rollout and each change of a flag on record, "
+    "and tells of a rollout that went back.",
 )
 def endpoint_health(context: dg.SensorEvaluationContext, endpoints: Endpoints, alerts: Alerts) -> dg.SensorResult:
     """Requests no run, ever: an endpoint that should run is brought back by the data plane, not by Dagster."""
@@ -62,14 +65,17 @@ def endpoint_health(context: dg.SensorEvaluationContext, endpoints: Endpoints, a
         # Said on every tick, in the tick's own page, until somebody mends it: a failed tick would say no more.
         context.log.error("%s", error)
         lines.append(f"The data plane does not start: {error}")
-    events: list[dg.AssetObservation] = []
+    routes = endpoints.routes()
+    events = list(_flag_changes(routes, told.until))
+    flags_until = {route.name: _seconds(route.flag_changes[-1].at) for route in routes if route.flag_changes}
+    told.until |= flags_until
     try:
         rollouts = endpoints.rollouts()
     except McmlError as error:
         context.log.error("%s", error)
     else:
-        events = list(_observations(rollouts, told.until))
-        told.until = {_name(rollout): rollout.events[-1].at for rollout in rollouts}
+        events += _observations(rollouts, told.until)
+        told.until = flags_until | {_name(rollout): rollout.events[-1].at for rollout in rollouts}
         lines += tell("endpoint_health", _findings(rollouts), told.telling, alerts, datetime.now(UTC))
     return dg.SensorResult(skip_reason=dg.SkipReason("\n".join(lines)), asset_events=events, cursor=told.to_json())
 
@@ -91,6 +97,26 @@ def _observations(rollouts: Iterable[Rollout], until: dict[str, float]) -> Itera
                 )
 
 
+def _flag_changes(routes: Iterable[Route], until: dict[str, float]) -> Iterator[dg.AssetObservation]:
+    for route in routes:
+        for change in route.flag_changes:
+            if _seconds(change.at) > until.get(route.name, 0.0):
+                done = "cleared" if change.value is None else f"set to {change.value}"
+                yield dg.AssetObservation(
+                    dg.AssetKey([route.workload, "traffic_route"]),
+                    partition=route.jurisdiction,
+                    description=f"{change.who}: {change.name} of {change.location} is {done}: {change.reason}",
+                    metadata={
+                        "flag": change.name,
+                        "location": change.location,
+                        "value": "none" if change.value is None else change.value,
+                        "who": change.who,
+                        "reason": change.reason,
+                        "at": dg.MetadataValue.timestamp(_seconds(change.at)),
+                    },
+                )
+
+
 def _findings(rollouts: Sequence[Rollout]) -> Iterator[Finding]:
     """A version that was found wanting; one that somebody stopped is known to them."""
     for rollout in rollouts:
@@ -101,6 +127,10 @@ def _findings(rollouts: Sequence[Rollout]) -> Iterator[Finding]:
                 where=rollout.location,
                 detail=rollout.reason or "unknown",
             )
+
+
+def _seconds(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp()
 
 
 def _name(rollout: Rollout) -> str:

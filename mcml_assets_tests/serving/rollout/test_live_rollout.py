@@ -2,17 +2,23 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import httpx
 import pytest
 
+from mcml_assets.clouds.fault_plan import clear_fault, set_fault
 from mcml_assets.domain.error_budget import Objectives
+from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.flags import FlagChange
 from mcml_assets.domain.rollout import Phase, Rollout
 from mcml_assets.domain.route import plan_route
+from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import RolloutSteps
 from mcml_assets.serving.data_plane import data_plane_state, edge_url, ensure_data_plane, stop_data_plane
 from mcml_assets.serving.edge.traffic_counts import exposed_counts, read_counts
@@ -28,8 +34,8 @@ from mcml_assets_tests.serving.test_data_plane import READY_SECONDS, traffic, wa
 pytestmark = pytest.mark.live
 PATIENCE_SECONDS = 180
 STEPS = RolloutSteps(percents=(20, 100), dwell_seconds=2, shadow_seconds=1)
-# On a busy machine a sound server is slow at times, and misses an answer: only one that fails nearly all is on trial here.
-OBJECTIVES = Objectives(availability=0.95, latency_milliseconds=1500, latency_share=0.5)
+# On a busy machine a sound server is slow at times, and misses an answer: only one that fails most is on trial here.
+OBJECTIVES = Objectives(availability=0.95, latency_milliseconds=400, latency_share=0.97)
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
@@ -143,17 +149,105 @@ def test_a_flag_is_obeyed_at_once(shop: Shop, platform: LocalEndpointPlatform) -
     assert "ada" not in httpx.get(f"{edge_url(shop.settings)}/routes", trust_env=False).text
 
 
-def test_what_was_rolled_back_is_only_tried_again_when_somebody_says_so(shop: Shop, platform: LocalEndpointPlatform) -> None:
-    """An order starts it from the first step, another stops it; both are on record with who and why."""
+def start_again(platform: LocalEndpointPlatform, why: str) -> None:
+    give_order(platform.folder, f"shop@{WARM}", Order("start", "ada", why))
+
+
+def flag(shop: Shop, name: str, location: str, value: int | None) -> None:
+    change_flag("shop", "UK", FlagChange(name, location, value, "ada", "a drill", TIME), shop.settings)
+
+
+def test_a_frozen_location_takes_up_no_version_until_it_is_told(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """With `read_only` set what was ordered waits and says why, and the location answers on; cleared, it begins."""
     assert phase(platform, WARM) is Phase.ROLLED_BACK
-    give_order(platform.folder, f"shop@{WARM}", Order("start", "ada", "the host was mended"))
+    flag(shop, "read_only", WARM, 1)
+    start_again(platform, "the host was mended")
+    until(lambda: (record(platform, WARM).waits_for or "").startswith("flag read_only"), "it waits for the flag")
+    assert platform.status(f"shop@{WARM}").version == 2
+    assert all(one.version == 2 for one in find_instances(platform.folder) if one.location == WARM)
+    flag(shop, "read_only", WARM, None)
     until(lambda: phase(platform, WARM) is Phase.SHADOW, "it begins again")
+    assert "ada: start, the host was mended" in {event.text for event in record(platform, WARM).events}
+
+
+def test_golden_predictions_that_turn_wrong_end_a_rollout(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """A version whose answers come in time, and are none of its model's, goes back by itself; callers never get one."""
+    assert phase(platform, WARM) is Phase.SHADOW
+    topology = Topology("local", {placed.key: placed.location for placed in shop.workload.locations})
+    now = datetime.now(UTC)
+    wrong = Fault(WARM, FaultKind.WRONG_ANSWERS, now, now + timedelta(minutes=3))
+    with traffic(shop.settings) as seen:
+        set_fault(wrong, topology, shop.settings)
+        until(lambda: phase(platform, WARM) is Phase.ROLLED_BACK, "it goes back")
+        clear_fault(wrong.id, shop.settings)
+    assert seen.lost == []
+    assert set(seen.locations) == {PRIMARY}
+    assert (record(platform, WARM).reason or "").startswith("golden predictions: predictions differ")
+
+
+@contextmanager
+def halting(pid: int) -> Iterator[None]:
+    """A process that stands still most of the time, and answers late all that it was asked meanwhile."""
+    stop = threading.Event()
+
+    def halt() -> None:
+        # It is gone once the rollout went back.
+        with suppress(ProcessLookupError):
+            while not stop.is_set():
+                os.kill(pid, signal.SIGSTOP)
+                stop.wait(1.6)
+                os.kill(pid, signal.SIGCONT)
+                stop.wait(0.4)
+
+    thread = threading.Thread(target=halt)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_version_that_is_slow_goes_back_and_names_the_objective(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """Right answers that come too late burn the budget of latency: nobody decides anything, and the event says which it was."""
+    start_again(platform, "once more")
+    with traffic(shop.settings) as seen:
+        until(lambda: phase(platform, WARM) is Phase.SHADOW, "it begins again")
+        with halting(server(platform, WARM, 3).process.pid):
+            until(lambda: phase(platform, WARM) is Phase.ROLLED_BACK, "it goes back")
+    assert seen.lost == []
+    assert set(seen.locations) == {PRIMARY}
+    last = record(platform, WARM).events[-1]
+    assert last.phase is Phase.ROLLED_BACK
+    assert "latency: " in last.text
+    assert "took longer than 400 ms" in last.text
+
+
+def test_what_was_rolled_back_can_be_stopped_by_an_order(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """An order stops what another one started; who and why is on record."""
+    start_again(platform, "a last time")
+    until(lambda: phase(platform, WARM) is not Phase.ROLLED_BACK, "it begins again")
     give_order(platform.folder, f"shop@{WARM}", Order("abort", "ada", "not today"))
     until(lambda: phase(platform, WARM) is Phase.ABORTED, "it is stopped")
-    assert {"ada: start, the host was mended", "ada: abort, not today"} <= {
-        event.text for event in record(platform, WARM).events
-    }
+    assert {"ada: start, a last time", "ada: abort, not today"} <= {event.text for event in record(platform, WARM).events}
     until(lambda: platform.status(f"shop@{WARM}").state is EndpointState.FAILED, "its status says so")
+
+
+def test_a_location_gets_copies_while_a_flag_says_so(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """With `shadow` set the standby gets copies of what the primary answers, whose answers nobody gets; cleared, no more."""
+
+    def copied() -> int:
+        return sum(one.requests for one in read_counts(exposed_counts(shop.settings), copies=True) if one.port == port)
+
+    port = platform.status(f"shop@{WARM}").port
+    before = copied()
+    with traffic(shop.settings) as seen:
+        flag(shop, "shadow", WARM, 100)
+        until(lambda: copied() > before + 10, "copies are counted")
+        flag(shop, "shadow", WARM, None)
+        until(lambda: platform.folder.edge.joinpath("clusters.json").read_text().count("copies") == 0, "the edge was told")
+    assert seen.lost == []
+    assert set(seen.locations) == {PRIMARY}
 
 
 def test_no_copy_is_logged_as_a_prediction(shop: Shop, platform: LocalEndpointPlatform) -> None:

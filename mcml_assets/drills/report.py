@@ -14,7 +14,7 @@ from mcml_assets.training.figures import CANDIDATE, INK, add_axes, as_markdown, 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 PLANNED = "an outage was planned"
 """What a location says that is dark for the drill's own fault."""
-ANSWERED, FAILED = "#9db8d9", "#c0392b"
+ANSWERED, FAILED, TEXT = "#9db8d9", "#c0392b", "#1d2733"
 STAGE_WORDS = {
     "detected": "noticed",
     "decided": "decided",
@@ -127,7 +127,9 @@ def timeline_picture(result: DrillResult) -> bytes | None:
             axes.axvline(seconds, color=INK, linewidth=0.7, linestyle=":")
         height = top * (1.25 + 0.28 * number)  # one line each: the first moments lie within seconds
         side = "right" if seconds > at[-1] * 0.7 else "left"
-        above.text(seconds, height, f" {words} {seconds:.0f} s ", fontsize=6, color=INK, ha=side, va="center")
+        label = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.6}  # other moments' lines pass behind it
+        said = f" {words} {seconds:.0f} s "
+        above.text(seconds, height, said, fontsize=7, color=TEXT, ha=side, va="center", bbox=label)
     above.set_ylim(0, top * 3.5)
     above.set_yticks([0, top])
     for axes in (above, below):

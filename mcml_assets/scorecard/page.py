@@ -82,7 +82,9 @@ def _lost(scorecard: Scorecard) -> list[tuple[Component, float]]:
 
 def _age(seconds: float) -> str:
     days = max(0.0, seconds) / DAY
-    return f"{days:.0f} d" if days >= 1 else f"{24 * days:.0f} h"
+    if days >= 1:
+        return f"{days:.0f} d"
+    return f"{24 * days:.0f} h" if 24 * days >= 1 else "< 1 h"
 
 
 def trend(scores: Sequence[tuple[float, float]]) -> bytes:

@@ -262,7 +262,7 @@ class RecoveryTick:
             return
         watch = self.returns.watches[location]
         run = RequestedRun(nouns, location)
-        outage = f"{int(watch.went_down or 0)}/{(situation.newest or 'nothing')[:12]}/{acting.model}"
+        outage = f"{watch.went_down or 0:.3f}/{(situation.newest or 'nothing')[:12]}/{acting.model}"
         tags = {CATCH_UP_TAG: location, "dagster/priority": CATCH_UP_PRIORITY}
         outcome.requests.append(requested_run(workload, run, f"catch-up/{workload.name}/{location}/{outage}", tags))
         outcome.lines.append(f"{workload.name}: {location} answers again and is asked for {', '.join(nouns)}")

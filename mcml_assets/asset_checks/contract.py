@@ -2,7 +2,7 @@
 
 The rules over raw data are the user's, beside `defs.yaml`; those over features follow from the declared views, with the
 user's own added. How they are asked is `contracts/`'s business. What is stored is judged by the version of the contract
-that its manifest names, whatever is declared by now.
+under which it landed, as its manifest says file by file, whatever is declared by now.
 
 A location's verdict is its own: it is asked of the bytes this location stores, never taken from another's record. But it
 follows from the snapshot id and the contract alone, so a location that judged this very snapshot by this very contract
@@ -19,7 +19,8 @@ import dagster as dg
 
 from mcml_assets.asset_checks.contract_version import contract_version
 from mcml_assets.asset_checks.partitioned import partitioned_check, partitioned_check_spec
-from mcml_assets.contracts.version import JudgedBy, judged_by, judgement_digest
+from mcml_assets.configuration.contract_files import feature_contract_function
+from mcml_assets.contracts.version import JudgedBy, judged_by, judgement_digest, landed_under
 from mcml_assets.declaration import asset_key, watermark_of
 from mcml_assets.domain.errors import McmlError, ObjectNotFound
 from mcml_assets.domain.snapshot import Manifest
@@ -62,11 +63,13 @@ def build_raw_data_contract(workload: Workload) -> dg.AssetChecksDefinition:
     """The rules of the user's contract, asked of the raw data that a location stores."""
 
     def judged(stores: CloudStores, location: str, manifest: Manifest, files: Mapping[str, Path]) -> Sequence["RuleResult"]:
-        from mcml_assets.contracts.judge import judge  # noqa: PLC0415 - pandera and duckdb, only when data is read
+        from mcml_assets.contracts.of_versions import judge_versions  # noqa: PLC0415 - pandera, only when data is read
 
-        by = _judged_by(workload, manifest)
-        tables = {name: _of_table(files, name) for name in manifest.schema}
-        return judge(by.function, tables, by.unshown, watermark_of(manifest), by.ignored)
+        parts = [
+            (by, {name: _of_table({path: files[path] for path in paths}, name) for name in manifest.schema})
+            for by, paths in zip(_judged_by(workload, manifest), landed_under(manifest).values(), strict=True)
+        ]
+        return judge_versions(parts, watermark_of(manifest))
 
     return _build(workload, "raw_data", "Every rule of the workload's contract holds for what is stored here.", judged)
 
@@ -83,7 +86,8 @@ def build_feature_contract(workload: Workload) -> dg.AssetChecksDefinition:
             # Of features that were computed from data of another version their manifest says what they are.
             views = tuple(_as_stored(view, manifest) for view in views if view.name in manifest.schema)
         tables = {view.name: _of_table(files, view.name) for view in views}
-        return judge_features(workload, views, tables, watermark_of(manifest), watermark_of(raw) if raw else None)
+        rules = feature_contract_function(workload, contract_version(manifest))
+        return judge_features(workload, views, tables, watermark_of(manifest), watermark_of(raw) if raw else None, rules)
 
     return _build(
         workload, "feature_snapshot", "Features have the declared form, one row per key and time, and are fresh.", judged
@@ -123,18 +127,21 @@ def _as_stored(view: FeatureView, manifest: Manifest) -> FeatureView:
     return replace(view, features=stored)
 
 
-def _judged_by(workload: Workload, manifest: Manifest) -> JudgedBy:
-    return judged_by(workload, contract_version(manifest), manifest.schema)
+def _judged_by(workload: Workload, manifest: Manifest) -> list[JudgedBy]:
+    """The versions that the snapshot's rows landed under, the oldest first."""
+    return [judged_by(workload, version, manifest.schema) for version in landed_under(manifest)]
 
 
 def _digest(workload: Workload, stores: CloudStores, location: str, noun: str, manifest: Manifest) -> str:
     """What besides the snapshot a verdict follows from: contract, declaration, and the watermark that features are held to."""
     if noun == "raw_data":
-        return judgement_digest(workload, _judged_by(workload, manifest), None)
+        older = {version: sorted(paths) for version, paths in landed_under(manifest).items()}
+        return judgement_digest(workload, _judged_by(workload, manifest), None, older, None)
     raw = stores.snapshots(workload, location, "raw_data").current()
     # Features follow from their views, whatever columns the raw data has.
     by = JudgedBy(contract_version(manifest), workload.contract, {}, ())
-    return judgement_digest(workload, by, raw.watermark if raw else None)
+    rules = feature_contract_function(workload, contract_version(manifest))
+    return judgement_digest(workload, [by], raw.watermark if raw else None, {}, rules)
 
 
 def _own_verdict(

@@ -3,7 +3,7 @@
 How rows are chosen is `sources/`'s business, how a snapshot is committed `snapshots/`'s.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,13 +21,13 @@ from mcml_assets.assets.failures import typed_failures
 from mcml_assets.assets.source import seen_source
 from mcml_assets.automation import TAKEOVER_TAG, when_missing_or_on_cron
 from mcml_assets.clouds.fault_plan import planned_fault
-from mcml_assets.contracts.version import judged_by
+from mcml_assets.contracts.version import judged_by, landed_under, still_under
 from mcml_assets.declaration import asset_key, code_version, column_schema, declared, moment_of, now, published
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.contract import OnBreakingContract, breaks, version_key
 from mcml_assets.domain.errors import ConfigurationError, ContractViolation
 from mcml_assets.domain.faults import TAKE, FaultKind
-from mcml_assets.domain.snapshot import CONTRACT, Manifest, SnapshotFile
+from mcml_assets.domain.snapshot import CONTRACT, OLDER_CONTRACTS, Manifest, SnapshotFile
 from mcml_assets.domain.workload import Source, Workload
 from mcml_assets.failover.probing import shared_prober
 from mcml_assets.failover.takeover import become_original
@@ -212,19 +212,33 @@ def _of_source(files: Mapping[str, Path], source: Source) -> Sequence[Path]:
 
 
 def _judge(workload: Workload, found: Landing) -> "tuple[str, tuple[RuleResult, ...]]":
-    """The contract about all that would be current: a row may repeat one that landed long ago, and rules may have changed.
+    """The contract about all that would be current, for a row may repeat one that landed long ago; each by its own version.
 
-    With the version that it was judged by: the declared one, or the former snapshot's where that stays current.
+    With the version of the snapshot: the declared one, or the former snapshot's where that stays current.
     """
-    from mcml_assets.contracts.judge import judge  # noqa: PLC0415 - pandera and duckdb, only when data is read
+    from mcml_assets.contracts.of_versions import judge_versions  # noqa: PLC0415 - pandera, only when data is read
 
     files = {path: file if isinstance(file, Path) else found.landed[path] for path, file in found.files().items()}
     stays = found.former if found.empty else None
     schema = stays.schema if stays is not None else _schema(workload)
-    by = judged_by(workload, contract_version(stays) if stays is not None else workload.contract_version, schema)
-    tables = {name: [local for path, local in sorted(files.items()) if path.startswith(f"{name}/")] for name in schema}
+    version = contract_version(stays) if stays is not None else workload.contract_version
+    older = {before: paths for before, paths in landed_under(stays).items() if before != version}
+    older = older if stays is not None else _older(workload, found)
+    present = files.keys() - {path for paths in older.values() for path in paths}
+
+    def of_tables(paths: Collection[str]) -> dict[str, list[Path]]:
+        return {name: [files[path] for path in sorted(paths) if path.startswith(f"{name}/")] for name in schema}
+
+    parts = [(judged_by(workload, before, schema), of_tables(paths)) for before, paths in older.items()]
     watermark = min(found.watermarks().values(), default=None)
-    return by.version, judge(by.function, tables, by.unshown, moment_of(watermark), by.ignored)
+    judged = judge_versions([*parts, (judged_by(workload, version, schema), of_tables(present))], moment_of(watermark))
+    return version, judged
+
+
+def _older(workload: Workload, found: Landing) -> dict[str, list[str]]:
+    """The files of the next snapshot that older versions of the contract judge, as they landed under those."""
+    taken = {file.path for batch in found.batches.values() for file in batch.files}
+    return still_under(workload, found.kept, found.files().keys() - taken)
 
 
 def _schema(workload: Workload) -> dict[str, Mapping[str, str]]:
@@ -249,6 +263,7 @@ def _commit(workload: Workload, jurisdiction: str, acting: Acting, snapshots: Sn
             "watermarks": watermarks,
             "jurisdiction": jurisdiction,
             CONTRACT: workload.contract_version,
+            **({OLDER_CONTRACTS: older} if (older := _older(workload, found)) else {}),
         },
     ).manifest
 

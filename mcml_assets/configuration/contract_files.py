@@ -7,6 +7,7 @@ Loading compares digests and versions only: running a contract costs a library
 for data, and is `contracts/`'s business. Files have the form of the Open Data Contract Standard, version 3.1.
 """
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -52,13 +53,32 @@ def contract_function(workload: Workload, version: str) -> FunctionReference:
     if version == workload.contract_version:
         return workload.contract
     file, exported = code_file(workload.directory, version), export_file(workload.directory, version)
-    if not file.is_file() or not exported.is_file():
+    if not is_kept(workload, version):
         raise ConfigurationError(
             f"version {version} of the contract is not the declared {workload.contract_version}, and {FOLDER}/{file.name} with "
             f"{exported.name} is not there: bring both back from version control, for data landed under it"
         )
     function = _custom(read_yaml(exported).data).get(FUNCTION, workload.contract.name)
     return FunctionReference(file, function)
+
+
+def is_kept(workload: Workload, version: str) -> bool:
+    """Whether a version's code is there: data that landed under it can be judged by it."""
+    kept = code_file(workload.directory, version).is_file() and export_file(workload.directory, version).is_file()
+    return kept or version == workload.contract_version
+
+
+def feature_contract_function(workload: Workload, version: str) -> FunctionReference | None:
+    """The user's rules about features that were computed from data of a version; None where there are none.
+
+    Rules in the contract's own file have its versions, and are as they were kept; those in another file have none.
+    """
+    function = workload.features.contract
+    if function is None or version == workload.contract_version or function.file != workload.contract.file:
+        return function
+    kept = contract_function(workload, version).file
+    known = {node.name for node in ast.parse(kept.read_bytes()).body if isinstance(node, ast.FunctionDef)}
+    return FunctionReference(kept, function.name) if function.name in known else None
 
 
 def older_columns(workload: Workload, version: str) -> dict[str, frozenset[str]]:

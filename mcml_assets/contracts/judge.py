@@ -1,11 +1,11 @@
 """Judges a snapshot's tables by a contract: all that is wrong, not only the first, and what was found to be right.
 
 Each rule is asked in one engine: presence and types of the files' footers, rules over values in DuckDB (`in_parquet.py`),
-callables in pandas (`in_pandas.py`). What to do about broken rules is the caller's decision. Imports pandera, duckdb
-and pyarrow: import it inside functions.
+callables in pandas (`in_pandas.py`). Rows of several versions of a contract are judged in `of_versions.py`. What to do about
+broken rules is the caller's decision. Imports pandera, duckdb and pyarrow: import it inside functions.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -39,9 +39,7 @@ def judge(
     `ContractViolation` when a file cannot be read.
     """
     schemas = load_schemas(contract)
-    for name in files:
-        if name not in schemas:
-            raise ConfigurationError(f"{contract} has no schema for table {name!r}{did_you_mean(name, list(schemas))}")
+    check_tables(contract, schemas, files)
     tables = {name: Table.of(name, parts, ignored.get(name, ())) for name, parts in files.items() if parts}
     results: list[RuleResult] = []
     with database() as connection:
@@ -50,6 +48,13 @@ def judge(
                 str(contract), connection, schemas[name], tables, name, unshown=unshown, watermark=watermark
             )  # fmt: skip
     return tuple(results)
+
+
+def check_tables(contract: FunctionReference, schemas: Mapping[str, pa.DataFrameSchema], names: Iterable[str]) -> None:
+    """Raise `ConfigurationError` when the contract has no schema for one of these tables."""
+    for name in names:
+        if name not in schemas:
+            raise ConfigurationError(f"{contract} has no schema for table {name!r}{did_you_mean(name, list(schemas))}")
 
 
 def judge_table(
@@ -66,10 +71,10 @@ def judge_table(
     table = tables[name]
     reading = read_rules(name, schema, table.fields)
     answers = ask(connection, table, reading.rules, tables, key=reading.key, unshown=unshown, watermark=watermark)
-    return _in_order([*reading.settled.values(), *answers, *ask_in_pandas(where, table, reading, unshown)])
+    return in_order([*reading.settled.values(), *answers, *ask_in_pandas(where, table, reading, unshown)])
 
 
-def _in_order(results: Sequence[RuleResult]) -> list[RuleResult]:
+def in_order(results: Sequence[RuleResult]) -> list[RuleResult]:
     """The rules of a column together, those about the whole table last."""
     columns = list(dict.fromkeys(result.column for result in results if result.column is not None))
     return sorted(results, key=lambda result: columns.index(result.column) if result.column is not None else len(columns))

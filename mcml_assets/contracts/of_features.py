@@ -26,7 +26,7 @@ from mcml_assets.contracts.rules import (
 from mcml_assets.contracts.translation import literal, quoted
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.topology import did_you_mean
-from mcml_assets.domain.workload import FeatureView, Workload
+from mcml_assets.domain.workload import FeatureView, FunctionReference, Workload
 
 TIME = "event_timestamp"
 TIME_TYPE = pa.timestamp("us", tz="UTC")
@@ -39,13 +39,16 @@ def judge_features(
     files: Mapping[str, Sequence[Path]],
     watermark: datetime | None,
     raw_watermark: datetime | None,
+    contract: FunctionReference | None,
 ) -> tuple[RuleResult, ...]:
     """Every rule about these views, with its failures; `raw_watermark` is that of the raw data in this location.
+
+    `contract` are the rules that the user adds, of the version that the features have.
 
     Raises `ConfigurationError` when the user's rules cannot be used, `ContractViolation` when a file cannot be read.
     """
     results = [_fresh(watermark, raw_watermark)]
-    schemas = _user_schemas(workload)
+    schemas = _user_schemas(workload, contract)
     by_name = {view.name: view for view in views}
     tables = {name: Table.of(name, files[name]) for name in by_name if files.get(name)}
     results += [RuleResult(name, None, "the view has files", 1) for name in by_name if name not in tables]
@@ -62,15 +65,14 @@ def judge_features(
 
                 known = {(result.column, result.rule) for result in results if result.table == name}
                 added = judge_table(
-                    str(workload.features.contract), connection, schemas[name], tables, name,
+                    str(contract), connection, schemas[name], tables, name,
                     unshown=workload.unshown_features, watermark=watermark,
                 )  # fmt: skip
                 results += [rule for rule in added if (rule.column, rule.rule) not in known]
     return tuple(results)
 
 
-def _user_schemas(workload: Workload):
-    contract = workload.features.contract
+def _user_schemas(workload: Workload, contract: FunctionReference | None):
     if contract is None:
         return {}
     from mcml_assets.contracts.reading import load_schemas  # noqa: PLC0415 - pandera, where a user adds rules

@@ -41,6 +41,8 @@ REMEDIES = {
 }
 CONTRACT = "contract"
 """The annotation that says under which version of the workload's contract the data was judged."""
+OLDER_CONTRACTS = "older_contracts"
+"""The annotation with the paths of files that landed under older versions than that, and are judged by those, by version."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

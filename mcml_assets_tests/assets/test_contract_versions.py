@@ -98,6 +98,7 @@ def with_channel(table: pa.Table) -> pa.Table:
 
 DECLARED = "        Country: string\n"
 PRICE = '"UnitPrice": pa.Column(float, pa.Check.in_range(-20_000, 50_000), description="GBP")'
+SINCE = 'pa.Check.ge(pd.Timestamp("2010-12-0{}")),'
 VERSION_1_1 = {
     "defs.yaml": (
         (DECLARED + "      placed_by", DECLARED + "        Channel: string\n      placed_by"),
@@ -105,11 +106,14 @@ VERSION_1_1 = {
     ),
     "contract.py": (
         (QUANTITY, '            "Channel": pa.Column(str, pa.Check.isin(["web", "shop"]), nullable=True),\n' + QUANTITY),
+        # Tighter than what has landed: the lines of the first day do not keep it, and were never promised to.
+        (SINCE.format(1), SINCE.format(2)),
     ),
 }
 VERSION_2_0 = {
     "defs.yaml": (("        UnitPrice: double\n", "        Pence: int64\n"),),
     "contract.py": (
+        (SINCE.format(2), SINCE.format(1)),
         (PRICE, '"Pence": pa.Column("int64", pa.Check.in_range(-2_000_000, 5_000_000))'),
         ('(lines["UnitPrice"] == 0)', '(lines["Pence"] == 0)'),
         ('(lines["UnitPrice"] >= 0)', '(lines["Pence"] >= 0)'),
@@ -186,6 +190,13 @@ def test_a_contract_moves_from_version_to_version(
     ran(new.run(UK, "raw_data"))
     landed = manifest(new, UK, "raw_data")
     assert landed.annotations["contract"] == "1.1"
+    # The lines of before keep their version, at home and in every copy, and are not asked what was tightened since.
+    assert landed.annotations["older_contracts"] == {"1.0": ["transactions/part-00000.parquet"]}
+    verdict = new.check(UK, "raw_data", "contract")
+    assert verdict.passed
+    assert "greater_than_or_equal_to(2010-12-01 00:00:00) (of rows that landed under 1.0)" in str(
+        verdict.metadata["report"].value
+    )
     assert landing.get_asset_materialization_events()[-1].materialization.metadata["late_rows"].value == 0
 
     # What still is 1.0 is judged by 1.0, by the code that declares 1.1.
@@ -295,3 +306,39 @@ def test_features_of_two_versions_are_compared_in_the_older_ones_form(release: C
     verdict = bench.check(UK, "feature_snapshot", "parity")
     assert (verdict.passed, verdict.metadata["standing"].value) == (False, "undecided")
     assert "frequency" in str(verdict.metadata["differences"].value)
+
+
+FEATURE_RULES = """
+
+def feature_contract():
+    return {"customer": pa.DataFrameSchema({"frequency": pa.Column("int64", pa.Check.ge(1))})}
+"""
+
+
+def test_features_are_judged_by_the_rules_of_their_version(
+    release: Callable[..., Release], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A rule about features that a newer version tightens is asked of features of that version, and of none before."""
+    first = release("first")
+    file = first.folder / "contract.py"
+    file.write_text(file.read_text() + FEATURE_RULES)
+    first.edit(
+        "defs.yaml", ("  features:\n    function", "  features:\n    contract: contract.py:feature_contract\n    function")
+    )
+    assert first.export(monkeypatch).exit_code == 0
+    second = release("second", first)
+    second.edit("contract.py", ("pa.Check.ge(1)", "pa.Check.ge(2)"))
+    second.edit(
+        "defs.yaml", ("  contract: contract.py:contract\n", '  contract: contract.py:contract\n  contract_version: "1.1"\n')
+    )
+    assert second.export(monkeypatch).exit_code == 0
+    bench = second.bench()
+
+    def rules(version: str, frequency: list[int]) -> str:
+        publish_features(bench, WARM, version, tmp_path, frequency=pa.array(frequency))
+        verdict = bench.check(WARM, "feature_snapshot", "contract")
+        assert verdict.metadata["contract_version"].value == version
+        return str(verdict.metadata["report"].value)
+
+    assert "| ✓ | customer | frequency | greater_than_or_equal_to(1) | 0 |" in rules("1.0", [1, 2, 3])
+    assert "| ✗ | customer | frequency | greater_than_or_equal_to(2) | 1 |" in rules("1.1", [1, 5, 6])

@@ -60,7 +60,7 @@ def test_a_platform_that_is_not_running_refuses_the_day_and_keeps_that(settings:
     ran = mcml("run", name, "--yes")
     assert ran.exit_code == 2, ran.output
     assert "region_outage: refused" in ran.stdout
-    assert "| region_outage | refused |" in mcml("report", name).stdout
+    assert " region_outage was refused: " in mcml("report", name).stdout
 
 
 def test_mistakes_are_told_with_what_would_be_right(settings: Settings, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors outage-pictures bench-register bench-replication bench-instance simulate study-drift test-k8s test-terraform scan lock clean
+.PHONY: help install emulators dev test check bench bench-checks bench-serving bench-failover bench-sensors outage-pictures bench-register bench-replication bench-instance bench-scale-out simulate study-drift test-k8s test-terraform scan lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ bench-sensors: install ## Measure sensor ticks over many workloads and a long hi
 
 bench-instance: install ## Measure an instance on PostgreSQL beside one on sqlite; writes build/bench/instance.json; needs Debian's postgresql
 	$(BIN)/python -m mcml_assets_tests.benchmarks.instance
+
+bench-scale-out: install ## Measure features and training by one process beside a local Ray, as rows grow; writes build/bench/scale_out.json
+	$(BIN)/python -m mcml_assets_tests.benchmarks.scale_out
 
 SCHEDULES ?= 1000000
 simulate: install ## Simulate the register in SCHEDULES bad days and check every history; FIRST is the first seed

@@ -66,7 +66,7 @@ def train_candidate(
     x_train, x_test = inputs.loc[split.train], inputs.loc[split.test]
     y_train, y_test = labels.loc[split.train], labels.loc[split.test]
     started = perf_counter()
-    model = _fitted(workload, x_train, y_train, ray)
+    model = fitted(workload, x_train, y_train, ray)
     seconds = perf_counter() - started
     scores = _scores(workload, model, x_test)
     tested = entities.to_numpy()[split.test]
@@ -91,7 +91,8 @@ def _labels(workload: Workload, y: pd.Series) -> pd.Series:
     return labels.astype("int64")
 
 
-def _fitted(workload: Workload, x: pd.DataFrame, y: pd.Series, ray: str | None) -> Any:
+def fitted(workload: Workload, x: pd.DataFrame, y: pd.Series, ray: str | None) -> Any:
+    """The fitted model as it is read from its pickle; the same whether this process or a Ray cluster fitted it."""
     if ray is None:
         # As another process would get them: what objects share shows in a pickle's bytes, and so in a model's digest.
         return pickle.loads(fit(workload, pickle.loads(pickle.dumps(x)), pickle.loads(pickle.dumps(y))))  # noqa: S301 - just made

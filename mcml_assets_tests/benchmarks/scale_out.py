@@ -3,11 +3,12 @@
 Each piece of work has a process of its own (`scale_out_work.py`); its memory is that of the process and all it started,
 shared pages counted once, looked at five times a second. Ray's connection is told apart, as a cluster stands already.
 `--copies` says how many shops' real invoices, `--gib` how much memory is the end. Ray gives its workers less priority than
-the process that asks (RAY_worker_niceness): on a machine with other work times are no comparison of the engines.
+the process that asks; here both sides have the same.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from mcml_assets_tests.benchmarks.report import Result, publish
 
 COPIES = (1, 4, 16, 48)
 LOOK_SECONDS = 0.2
+SAME_PRIORITY = {"RAY_worker_niceness": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,14 @@ def measure(what: str, copies: int, where: str) -> Measured:
     """Do one piece of work in a process of its own."""
     with TemporaryDirectory() as folder:
         command = [sys.executable, "-m", f"{__package__}.scale_out_work", what, str(copies), where, folder]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=PROJECT_ROOT, text=True)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=PROJECT_ROOT,
+            text=True,
+            env=os.environ | SAME_PRIORITY,
+        )
         assert process.stdout is not None
         peak = 0
         while process.poll() is None:

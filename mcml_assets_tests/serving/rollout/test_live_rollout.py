@@ -98,6 +98,7 @@ def test_a_version_reaches_all_locations_in_order_and_loses_no_request(shop: Sho
         controller = data_plane_state(shop.settings).pid
         assert controller is not None
         os.kill(controller, signal.SIGKILL)
+        until(lambda: not data_plane_state(shop.settings).running, "it is gone")
         before = server(platform, PRIMARY, 2).process.pid
         ensure_data_plane(shop.settings)
         until(lambda: phase(platform, PRIMARY) is Phase.DONE, "the primary is done")

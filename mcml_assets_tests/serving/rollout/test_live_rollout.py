@@ -2,9 +2,7 @@
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -184,44 +182,6 @@ def test_golden_predictions_that_turn_wrong_end_a_rollout(shop: Shop, platform: 
     assert seen.lost == []
     assert set(seen.locations) == {PRIMARY}
     assert (record(platform, WARM).reason or "").startswith("golden predictions: predictions differ")
-
-
-@contextmanager
-def halting(pid: int) -> Iterator[None]:
-    """A process that stands still most of the time, and answers late all that it was asked meanwhile."""
-    stop = threading.Event()
-
-    def halt() -> None:
-        # It is gone once the rollout went back.
-        with suppress(ProcessLookupError):
-            while not stop.is_set():
-                os.kill(pid, signal.SIGSTOP)
-                stop.wait(1.6)
-                os.kill(pid, signal.SIGCONT)
-                stop.wait(0.4)
-
-    thread = threading.Thread(target=halt)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def test_a_version_that_is_slow_goes_back_and_names_the_objective(shop: Shop, platform: LocalEndpointPlatform) -> None:
-    """Right answers that come too late burn the budget of latency: nobody decides anything, and the event says which it was."""
-    start_again(platform, "once more")
-    with traffic(shop.settings) as seen:
-        until(lambda: phase(platform, WARM) is Phase.SHADOW, "it begins again")
-        with halting(server(platform, WARM, 3).process.pid):
-            until(lambda: phase(platform, WARM) is Phase.ROLLED_BACK, "it goes back")
-    assert seen.lost == []
-    assert set(seen.locations) == {PRIMARY}
-    last = record(platform, WARM).events[-1]
-    assert last.phase is Phase.ROLLED_BACK
-    assert "latency: " in last.text
-    assert "took longer than 400 ms" in last.text
 
 
 def test_what_was_rolled_back_can_be_stopped_by_an_order(shop: Shop, platform: LocalEndpointPlatform) -> None:

@@ -129,15 +129,18 @@ def test_the_instance_is_the_file_itself(cloud: str) -> None:
     assert (launcher["env_config_maps"], launcher["env_secrets"]) == (["mcml-settings"], ["mcml-secrets"])
     named(objects, "ServiceAccount", settings["MCML_RUN_SERVICE_ACCOUNT"])
     named(objects, "ConfigMap", settings["MCML_INSTANCE_CONFIG_MAP"])
-    for component in ("daemon", "webserver", "code-location"):
-        (container,) = pods(objects)[component]["spec"]["containers"]
-        (file,) = (mount for mount in container["volumeMounts"] if mount["name"] == "instance")
-        assert file["mountPath"] == f"{launcher['dagster_home']}/dagster.yaml"
+    file = f"{launcher['dagster_home']}/dagster.yaml"
+    mounted_in = {component: _mounts(pod["spec"]) for component, pod in pods(objects).items()}
+    assert {component for component, mounts in mounted_in.items() if file in mounts} == {"daemon", "webserver", "code-location"}
+    workspace = "/etc/mcml/workspace"
+    assert {component for component, mounts in mounted_in.items() if workspace in mounts} == {"daemon", "webserver"}
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_runs_get_what_the_code_server_has(cloud: str) -> None:
-    """dagster-k8s reads the container context, and gives runs the shared state, the topology and their network's label."""
+    """dagster-k8s reads the container context, and gives runs the code server's volumes (the shared state, the topology, the
+    instance: a run's steps ask for it by DAGSTER_HOME) at the same paths, and their network's label.
+    """
     from dagster_k8s.container_context import K8sContainerContext
 
     (container,) = pods(rendered(cloud))["code-location"]["spec"]["containers"]
@@ -146,9 +149,11 @@ def test_runs_get_what_the_code_server_has(cloud: str) -> None:
     made = context.run_k8s_config
     template = made.pod_template_spec_metadata.get("labels", {}) | dict(made.job_metadata.get("labels", {}))
     assert RUN_LABELS.items() <= (template | _labels(context)).items()
-    volumes = {volume["name"] for volume in made.pod_spec_config["volumes"]}
-    assert volumes == {volume["name"] for volume in pods(rendered(cloud))["edge"]["spec"]["volumes"]} - {"callers"}
-    assert {mount["mount_path"] for mount in made.container_config["volume_mounts"]} >= {"/var/lib/mcml", "/etc/mcml/topology"}
+    code_location = pods(rendered(cloud))["code-location"]["spec"]
+    mounts, volumes = made.container_config["volume_mounts"], made.pod_spec_config["volumes"]
+    given = {"containers": [{"volumeMounts": mounts}], "volumes": volumes}
+    in_camel_case = json.loads(json.dumps(given).replace("mount_path", "mountPath").replace("config_map", "configMap"))
+    assert _mounts(in_camel_case) == _mounts(code_location)
 
 
 def test_a_standby_decides_nothing() -> None:
@@ -222,6 +227,13 @@ def _variables(part: Any) -> list[str]:
             return [part["env"]]
         return [name for value in part.values() for name in _variables(value)]
     return [name for value in part for name in _variables(value)] if isinstance(part, list) else []
+
+
+def _mounts(spec: Any) -> dict[str, str]:
+    """What a pod's only container finds where: the volume's name and, of a ConfigMap, which one."""
+    (container,) = spec["containers"]
+    volumes = {volume["name"]: volume.get("configMap", {}).get("name", "") for volume in spec["volumes"]}
+    return {each["mountPath"]: f"{each['name']} {volumes[each['name']]}".strip() for each in container["volumeMounts"]}
 
 
 def _labels(context: Any) -> dict[str, str]:

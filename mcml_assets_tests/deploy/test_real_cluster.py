@@ -116,9 +116,14 @@ def test_the_instance_s_launcher_launches_asks_and_terminates(
         assert container.image == IMAGE
         assert {each.config_map_ref.name for each in container.env_from if each.config_map_ref} == {"mcml-settings"}
         assert {each.secret_ref.name for each in container.env_from if each.secret_ref} == {"mcml-secrets"}
-        # By the code server's container context: what every process of the platform shares.
-        assert {each.name for each in pod.volumes} == {"tmp", "topology", "state"}
-        assert {each.mount_path for each in container.volume_mounts} >= {"/var/lib/mcml", "/etc/mcml/topology"}
+        # By the code server's container context: what every process of the platform shares, and the instance.
+        assert {each.name for each in pod.volumes} == {"tmp", "topology", "state", "dagster-home", "instance"}
+        mounts = {each.mount_path: each for each in container.volume_mounts}
+        assert mounts.keys() >= {"/var/lib/mcml", "/etc/mcml/topology"}
+        (home,) = (each.value for each in container.env if each.name == "DAGSTER_HOME")
+        assert (mounts[f"{home}/dagster.yaml"].name, mounts[f"{home}/dagster.yaml"].sub_path) == ("instance", "dagster.yaml")
+        (instance_volume,) = (each for each in pod.volumes if each.name == "instance")
+        assert instance_volume.config_map.name == os.environ["MCML_INSTANCE_CONFIG_MAP"]
         assert pod.priority_class_name == "mcml-runs"
         assert job.spec.template.metadata.labels["app.kubernetes.io/component"] == "run"
         assert launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING

@@ -72,16 +72,24 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 
-{{/* Of Dagster's own processes: the instance's file, and a folder to scribble in beside it. */}}
+{{/* The instance's file, and a folder to scribble in beside it: of Dagster's own processes, and of runs, whose steps ask for
+the instance by DAGSTER_HOME. The edge has none: it outlives the control plane and reaches no database. */}}
 {{- define "mcml.instanceVolumes" -}}
 - {name: dagster-home, emptyDir: {}}
 - {name: instance, configMap: {name: {{ .Release.Name }}-instance}}
-- {name: workspace, configMap: {name: {{ .Release.Name }}-workspace}}
 {{- end }}
 
 {{- define "mcml.instanceMounts" -}}
 - {name: dagster-home, mountPath: /opt/dagster/dagster_home}
 - {name: instance, mountPath: /opt/dagster/dagster_home/dagster.yaml, subPath: dagster.yaml, readOnly: true}
+{{- end }}
+
+{{/* Of those who ask code locations. */}}
+{{- define "mcml.workspaceVolumes" -}}
+- {name: workspace, configMap: {name: {{ .Release.Name }}-workspace}}
+{{- end }}
+
+{{- define "mcml.workspaceMounts" -}}
 - {name: workspace, mountPath: /etc/mcml/workspace, readOnly: true}
 {{- end }}
 
@@ -106,8 +114,8 @@ securityContext:
 {{- end }}
 
 {{- define "mcml.containerContext" -}}
-{{- $volumes := include "mcml.volumes" . | fromYamlArray -}}
-{{- $mounts := include "mcml.mounts" . | fromYamlArray -}}
+{{- $volumes := concat (include "mcml.volumes" . | fromYamlArray) (include "mcml.instanceVolumes" . | fromYamlArray) -}}
+{{- $mounts := concat (include "mcml.mounts" . | fromYamlArray) (include "mcml.instanceMounts" . | fromYamlArray) -}}
 {{- $spec := dict "security_context" (dict "run_as_user" 10001 "run_as_group" 10001 "fs_group" 10001) -}}
 {{- if .Values.priorityClasses.create }}{{ $_ := set $spec "priority_class_name" (printf "%s-runs" .Release.Name) }}{{ end -}}
 {{- $labels := dict "app.kubernetes.io/instance" .Release.Name "app.kubernetes.io/component" "run" -}}

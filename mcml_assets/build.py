@@ -40,13 +40,13 @@ from mcml_assets.configuration.workload import find_workload_files, load_workloa
 from mcml_assets.declaration import GRAIN_TAG
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Workload
-from mcml_assets.gameday_reminder import gameday_reminder, quarterly_gameday_reminder
 from mcml_assets.jobs import collection, integrity_scrub, replication_lag
-from mcml_assets.rehearsals import build_rehearsals
+from mcml_assets.rehearsals.drills import build_rehearsals
+from mcml_assets.rehearsals.gameday_reminder import gameday_reminder, quarterly_gameday_reminder
+from mcml_assets.rehearsals.restore_rehearsal import restore_rehearsal, weekly_restore_rehearsal
 from mcml_assets.resources.alerts import Alerts
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.restore_rehearsal import restore_rehearsal, weekly_restore_rehearsal
 from mcml_assets.schedules import daily_collection, daily_scrub, lag_watch
 from mcml_assets.sensors.alerting import alerting
 from mcml_assets.sensors.endpoint_health import endpoint_health

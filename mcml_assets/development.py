@@ -175,7 +175,9 @@ def _start_dagster(settings: Settings) -> psutil.Popen:
 
 def _fail_orphaned_runs(environment: dict[str, str], log: BinaryIO) -> None:
     """Runs that ended with a former `mcml dev`; they would stay STARTED, and hold their partitions, for half an hour."""
-    subprocess.run([sys.executable, "-m", "mcml_assets.orphaned_runs"], env=environment, stdout=log, stderr=log, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "mcml_assets.instance.orphaned_runs"], env=environment, stdout=log, stderr=log, check=True
+    )
 
 
 def _watch(dagster: psutil.Popen, stop: Stop, tell: Tell, milestones: Callable[[], Iterator[str]], began: float) -> int:

@@ -11,8 +11,8 @@ import pytest
 from mcml_assets import jobs
 from mcml_assets.asset_checks import replication_lag as lag_check
 from mcml_assets.domain.workload import Workload
+from mcml_assets.rehearsals.restore_rehearsal import rehearse_restore
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.restore_rehearsal import rehearse_restore
 from mcml_assets.schedules import daily_collection, daily_scrub
 from mcml_assets_tests.assets.conftest import Bench, bench, checks_of
 

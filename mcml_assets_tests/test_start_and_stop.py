@@ -10,7 +10,7 @@ import pytest
 
 from mcml_assets import development
 from mcml_assets.domain.errors import ConfigurationError
-from mcml_assets.orphaned_runs import fail_orphaned_runs
+from mcml_assets.instance.orphaned_runs import fail_orphaned_runs
 
 
 def test_a_taken_port_names_the_setting_and_a_way_out() -> None:

@@ -1,4 +1,4 @@
-"""`mcml daemon`: the cluster's Dagster daemon, of which there is one. How that is kept is in `only_daemon.py`."""
+"""`mcml daemon`: the cluster's Dagster daemon, of which there is one. How that is kept is in `instance/only_daemon.py`."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ def daemon(
     The lock is a session's of the instance's database. Exits with 75 when it is lost: start it again. For a cluster; `mcml
     dev` starts the laptop's daemon itself. `mcml daemon -- --workspace /etc/mcml/workspace.yaml`
     """
-    from mcml_assets.only_daemon import postgres_url, run_only_daemon  # noqa: PLC0415 - Dagster, only needed here
+    from mcml_assets.instance.only_daemon import postgres_url, run_only_daemon  # noqa: PLC0415 - Dagster, only needed here
 
     try:
         url = postgres_url()

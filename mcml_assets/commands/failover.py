@@ -203,7 +203,7 @@ def _show(control: "Control", plans: Sequence["Plan"], *, json_: bool, done: boo
 
 
 def _print(control: "Control", plans: Sequence["Plan"], *, json_: bool, nothing: str = "") -> None:
-    from mcml_assets.run_history import takeover_seconds  # noqa: PLC0415 - Dagster, 1 s, for the predicted time only
+    from mcml_assets.instance.run_history import takeover_seconds  # noqa: PLC0415 - Dagster, 1 s, for the predicted time only
 
     seconds = takeover_seconds(control.settings.dagster_home) if any(made.decision.moves for made in plans) else None
     if json_:

@@ -1,4 +1,4 @@
-"""`mcml rebuild`: a fresh Dagster instance, filled from the buckets. What is reported, and what not, is in `rebuild.py`."""
+"""`mcml rebuild`: a fresh Dagster instance, filled from the buckets. What is reported, and what not, is in `instance/`."""
 
 import shutil
 from typing import Annotated
@@ -24,7 +24,7 @@ def rebuild(
     """
     from mcml_assets.emulation.servers import enter_emulators  # noqa: PLC0415 - opens object stores
     from mcml_assets.failover.control import platform_control  # noqa: PLC0415 - the same
-    from mcml_assets.rebuild import rebuild as fill  # noqa: PLC0415 - Dagster, which only this command needs
+    from mcml_assets.instance.rebuild import rebuild as fill  # noqa: PLC0415 - Dagster, which only this command needs
 
     try:
         settings = enter_emulators(Settings())

@@ -105,7 +105,11 @@ def stores() -> Iterator[Mapping[str, Store]]:
     with ExitStack() as stack:
         server = stack.enter_context(postgres())
         homes = [Path(stack.enter_context(TemporaryDirectory())) for _ in range(2)]
-        queue = {"module": "mcml_assets.run_placement", "class": "PlacedRunCoordinator", "config": {"max_concurrent_runs": 40}}
+        queue = {
+            "module": "mcml_assets.instance.run_placement",
+            "class": "PlacedRunCoordinator",
+            "config": {"max_concurrent_runs": 40},
+        }
         common = {"run_coordinator": queue, "telemetry": {"enabled": False}}
         (homes[0] / "dagster.yaml").write_text(yaml.safe_dump(common))
         (homes[1] / "dagster.yaml").write_text(yaml.safe_dump(common | {"storage": {"postgres": {"postgres_url": server.url}}}))

@@ -15,7 +15,7 @@ from mcml_assets.domain.drill import Judged, Verdict
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.drills.gamedays import load, results_of, save
 from mcml_assets.drills.results import keep
-from mcml_assets.gameday_reminder import reminder
+from mcml_assets.rehearsals.gameday_reminder import reminder
 from mcml_assets_tests.drills.test_report import RESULT
 
 

@@ -17,7 +17,7 @@ from mcml_assets.drills import requests
 from mcml_assets.drills.events import recorded, tag_runs
 from mcml_assets.drills.measuring import Seen, measured
 from mcml_assets.drills.reliability import spent
-from mcml_assets.run_history import takeover_seconds
+from mcml_assets.instance.run_history import takeover_seconds
 from mcml_assets_tests.failover.stage import example_workloads
 
 SHOP, LENDER = example_workloads()

@@ -23,7 +23,7 @@ from dagster._core.execution.api import execute_run
 from mcml_assets.automation import TAKEOVER_TAG
 from mcml_assets.configuration.settings import PROJECT_ROOT
 from mcml_assets.failover.control import platform_control
-from mcml_assets.rebuild import rebuild
+from mcml_assets.instance.rebuild import rebuild
 from mcml_assets.resources.stores import CloudStores
 from mcml_assets_tests.failover.stage import Stage
 from mcml_assets_tests.sensors.live_platform import (

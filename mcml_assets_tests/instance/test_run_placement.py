@@ -14,7 +14,7 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import Queued
 from dagster._serdes import ConfigurableClassData
 
 from mcml_assets.configuration.settings import PROJECT_ROOT
-from mcml_assets.run_placement import CLOUD_TAG, LOCATION_TAG, PLACE_TAG, placement_tags
+from mcml_assets.instance.run_placement import CLOUD_TAG, LOCATION_TAG, PLACE_TAG, placement_tags
 
 INSTANCE = PROJECT_ROOT / "deploy" / "instance"
 CLOUDS = ("aws", "gcp", "azure")

@@ -1,4 +1,4 @@
-"""`python -m mcml_assets.orphaned_runs`: marks runs as failed whose processes ended with a former `mcml dev`.
+"""`python -m mcml_assets.instance.orphaned_runs`: marks runs as failed whose processes ended with a former `mcml dev`.
 
 Only for an instance whose daemon is not running: then no run can be alive.
 """

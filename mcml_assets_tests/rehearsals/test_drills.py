@@ -10,7 +10,7 @@ from mcml_assets.automation import DRILL_TAG
 from mcml_assets.build import build_resources, build_workload
 from mcml_assets.configuration.scenario_files import load_scenario, scenario_files
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.rehearsals import LARGE, SMALL, build_rehearsals
+from mcml_assets.rehearsals.drills import LARGE, SMALL, build_rehearsals
 from mcml_assets_tests.failover.stage import Stage, example_workloads
 
 

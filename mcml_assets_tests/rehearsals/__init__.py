@@ -1,0 +1,1 @@
+"""Tests of the rehearsals that run by themselves."""

@@ -38,6 +38,10 @@ def traffic_adapter(access: TrafficAccess) -> TrafficAdapter:
             from mcml_assets.clouds.azure.traffic import AzureTraffic  # noqa: PLC0415 - loads Azure's client
 
             return AzureTraffic(access)
+        case "front_door":
+            from mcml_assets.clouds.azure.front_door import FrontDoorTraffic  # noqa: PLC0415 - loads Azure's client
+
+            return FrontDoorTraffic(access)
 
 
 def publish_everywhere(accesses: Iterable[TrafficAccess], route: Route) -> list[Outcome]:

@@ -13,13 +13,14 @@ from mcml_assets.configuration.problems import Problem, shape_problems
 from mcml_assets.configuration.store_access import METHODS, Value, credentials_of, method_problems
 from mcml_assets.configuration.yaml_lines import KeyPath
 from mcml_assets.domain.topology import StoreAccess, StoreKind, did_you_mean
-from mcml_assets.domain.traffic import AzureProfile, GoogleUrlMap, Route53Records, TrafficAccess
+from mcml_assets.domain.traffic import AzureProfile, FrontDoorRoute, GoogleUrlMap, Route53Records, TrafficAccess
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 HOST = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$"
 Host = Annotated[str, StringConstraints(pattern=HOST)]
 # The form of Google's names of resources (RFC 1035 labels).
 GoogleName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Subscription = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 # A stale answer is a caller sent to a dead location: short, as every provider's own advice for failover is.
 TTL = Field(30, description="Seconds that callers may remember an answer.", ge=10, le=300)
 
@@ -58,9 +59,7 @@ class AzureModel(ServiceModel):
     """A Traffic Manager profile."""
 
     kind: Literal["azure"] = Field(description="The service.")
-    subscription: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")] = Field(
-        description="Id of the subscription."
-    )
+    subscription: Subscription = Field(description="Id of the subscription.")
     resource_group: Text = Field(description="The resource group, which exists.")
     profile: Text = Field(description="The profile, which is the platform's alone.")
     dns_name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")] = Field(
@@ -70,13 +69,26 @@ class AzureModel(ServiceModel):
     ttl_seconds: int = TTL
 
 
-MODELS: Mapping[str, type[Route53Model | GoogleModel | AzureModel]] = {
+class FrontDoorModel(ServiceModel):
+    """The origin group of a route of Azure Front Door, Standard or Premium."""
+
+    kind: Literal["front_door"] = Field(description="The service.")
+    subscription: Subscription = Field(description="Id of the subscription.")
+    resource_group: Text = Field(description="The resource group, which exists.")
+    profile: Text = Field(description="The Front Door profile, which exists.")
+    endpoint: Text = Field(description="Its endpoint, which exists.")
+    route: Text = Field(description="The endpoint's route for this workload, which exists.")
+    targets: dict[str, Host] = Field(description="By location, the host name of its edge.", min_length=1)
+
+
+MODELS: Mapping[str, type[Route53Model | GoogleModel | AzureModel | FrontDoorModel]] = {
     "route53": Route53Model,
     "google": GoogleModel,
     "azure": AzureModel,
+    "front_door": FrontDoorModel,
 }
-STORES: Mapping[str, StoreKind] = {"route53": "s3", "google": "gcs", "azure": "azure"}
-# A key of a storage account opens no Traffic Manager, and emulators are for tests.
+STORES: Mapping[str, StoreKind] = {"route53": "s3", "google": "gcs", "azure": "azure", "front_door": "azure"}
+# A key of a storage account opens neither Traffic Manager nor Front Door, and emulators are for tests.
 _NOT_THERE = ("emulator", "key", "sas")
 
 Locations = Mapping[str, str]
@@ -142,6 +154,8 @@ def _access(written: dict[str, Any], workload: str, jurisdiction: str) -> Traffi
             where = GoogleUrlMap(model.project, model.url_map, model.path_matcher)
         case AzureModel():
             where = AzureProfile(model.subscription, model.resource_group, model.profile, model.dns_name, model.ttl_seconds)
+        case FrontDoorModel():
+            where = FrontDoorRoute(model.subscription, model.resource_group, model.profile, model.endpoint, model.route)
     plain = model.address is not None and model.address.startswith("http://")
     store = StoreAccess(STORES[model.kind], model.address, plain, None, credentials_of(model.credentials))
     return TrafficAccess(workload, jurisdiction, dict(model.targets), where, store)

@@ -16,7 +16,7 @@ from mcml_assets.domain.route import Route, RouteLocation
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.domain.topology import StoreAccess
 
-TrafficKind = Literal["route53", "google", "azure"]
+TrafficKind = Literal["route53", "google", "azure", "front_door"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,17 @@ class AzureProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class FrontDoorRoute:
+    """A route of an endpoint of an Azure Front Door profile (Standard or Premium), whose origin group the platform sets."""
+
+    subscription: str
+    resource_group: str
+    profile: str
+    endpoint: str
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrafficAccess:
     """One global load balancer that publishes the routes of one workload in one jurisdiction.
 
@@ -59,7 +70,7 @@ class TrafficAccess:
     workload: str
     jurisdiction: str
     targets: Mapping[str, str]
-    where: Route53Records | GoogleUrlMap | AzureProfile
+    where: Route53Records | GoogleUrlMap | AzureProfile | FrontDoorRoute
     store: StoreAccess = field(default_factory=StoreAccess)
     region: str = "us-east-1"  # Route 53 is global, and is signed for here
 
@@ -73,6 +84,8 @@ class TrafficAccess:
                 return "google"
             case AzureProfile():
                 return "azure"
+            case FrontDoorRoute():
+                return "front_door"
 
     @property
     def key(self) -> str:

@@ -7,11 +7,11 @@ documentation says. Azure checks more (that a DNS name is free, that targets res
 
 import copy
 import re
-from enum import Enum
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from azure.mgmt.trafficmanager import models, types
-from typing_extensions import get_type_hints, is_typeddict
+
+from mcml_assets_tests.clouds.azure_types import enumerations, problems
 
 Json = dict[str, Any]
 PATH = re.compile(
@@ -19,8 +19,7 @@ PATH = re.compile(
     r"/providers/Microsoft\.Network/trafficmanagerprofiles/(?P<name>[^/]+)",
     re.IGNORECASE,
 )
-# The types name them, and their module does not import them.
-ENUMERATIONS = {name: one for name, one in vars(models).items() if isinstance(one, type) and issubclass(one, Enum)}
+ENUMERATIONS = enumerations(models)
 
 
 class Profiles:
@@ -45,7 +44,7 @@ class Profiles:
                 found = self.profiles.get(asked["name"])
                 return (200, found) if found is not None else _error(404, "ResourceNotFound")
             case "PUT":
-                problem = next(iter([*problems(body, types.Profile), *_rules(body)]), None)
+                problem = next(iter([*problems(body, types.Profile, "profile", ENUMERATIONS), *_rules(body)]), None)
                 if problem is not None:
                     return _error(400, problem)
                 made = asked["name"] not in self.profiles
@@ -53,31 +52,6 @@ class Profiles:
                 return 201 if made else 200, self.profiles[asked["name"]]
             case _:
                 return _error(405, "MethodNotAllowed")
-
-
-def problems(value: Any, kind: Any, where: str = "profile") -> list[str]:
-    """Where a value has not this type, unknown fields and unknown values of enumerations included."""
-    if is_typeddict(kind):
-        if not isinstance(value, dict):
-            return [f"{where} is no object"]
-        hints = get_type_hints(kind, localns=ENUMERATIONS)
-        found = [f"{where} has an unknown field {name!r}" for name in value.keys() - hints.keys()]
-        for name in value.keys() & hints.keys():
-            found += problems(value[name], hints[name], f"{where}.{name}")
-        return found
-    arguments = get_args(kind)
-    if get_origin(kind) is list:
-        if not isinstance(value, list):
-            return [f"{where} is no list"]
-        return [each for index, one in enumerate(value) for each in problems(one, arguments[0], f"{where}[{index}]")]
-    if get_origin(kind) is dict:
-        return [] if isinstance(value, dict) and all(isinstance(one, arguments[1]) for one in value.values()) else [where]
-    if arguments:
-        named = [one for one in arguments if isinstance(one, type) and issubclass(one, Enum)]
-        if named:
-            return [] if value in [member.value for member in named[0]] else [f"{where} may not be {value!r}"]
-        return [] if any(not problems(value, one, where) for one in arguments) else [f"{where} has another type"]
-    return [] if isinstance(value, kind) else [f"{where} has another type than {kind.__name__}"]
 
 
 def _rules(body: Json) -> list[str]:

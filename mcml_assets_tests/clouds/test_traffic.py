@@ -10,7 +10,9 @@ from moto.route53.models import route53_backends
 from moto.server import ThreadedMotoServer
 
 from mcml_assets.clouds.aws.traffic import Route53Traffic
+from mcml_assets.clouds.azure import front_door as front_door_module
 from mcml_assets.clouds.azure import traffic as azure_module
+from mcml_assets.clouds.azure.front_door import FrontDoorTraffic
 from mcml_assets.clouds.azure.traffic import AzureTraffic
 from mcml_assets.clouds.gcp.traffic import GoogleTraffic
 from mcml_assets.clouds.traffic import TrafficAdapter
@@ -25,8 +27,19 @@ from mcml_assets.domain.errors import (
 )
 from mcml_assets.domain.route import Route, RouteLocation
 from mcml_assets.domain.topology import Credentials, StoreAccess
-from mcml_assets.domain.traffic import AzureProfile, GoogleUrlMap, Published, Route53Records, TrafficAccess, content_of
-from mcml_assets_tests.clouds.azure_traffic_manager import Profiles, problems
+from mcml_assets.domain.traffic import (
+    AzureProfile,
+    FrontDoorRoute,
+    GoogleUrlMap,
+    Published,
+    Route53Records,
+    TrafficAccess,
+    content_of,
+)
+from mcml_assets_tests.clouds import azure_front_door, azure_traffic_manager
+from mcml_assets_tests.clouds.azure_front_door import FrontDoor
+from mcml_assets_tests.clouds.azure_traffic_manager import Profiles
+from mcml_assets_tests.clouds.azure_types import problems
 from mcml_assets_tests.clouds.google_compute import UrlMaps, validator
 from mcml_assets_tests.http_server import json_server
 from mcml_assets_tests.ports import free_ports
@@ -37,7 +50,7 @@ AWS, GCP, AZURE = "aws/eu-west-2", "gcp/europe-west2", "azure/uksouth"
 NAME = "shop.uk.example.com"
 TARGETS = {AWS: "edge.aws.example.com", GCP: "edge.gcp.example.com", AZURE: "edge.azure.example.com"}
 BACKENDS = {AWS: "edge-aws", GCP: "edge-gcp", AZURE: "edge-azure"}
-KINDS = ("route53", "google", "azure")
+KINDS = ("route53", "google", "azure", "front_door")
 
 
 class Token:
@@ -145,6 +158,20 @@ def azure_bench(address: str, profiles: Profiles) -> Bench:
     return Bench(access, shares, lambda: setattr(profiles, "status", 503))
 
 
+def front_door_bench(address: str, front_door: FrontDoor) -> Bench:
+    store = StoreAccess("azure", address, True, None, Credentials("managed_identity"))
+    where = FrontDoorRoute("00000000-0000-0000-0000-000000000000", "edges", "door", "shop", "uk")
+    access = TrafficAccess("shop", "UK", TARGETS, where, store)
+
+    def shares() -> dict[str, float]:
+        origins = front_door.shares_of()
+        total = sum(one["weight"] for one in origins)
+        names = {target: location for location, target in TARGETS.items()}
+        return {names[one["hostName"]]: one["weight"] / total for one in origins}
+
+    return Bench(access, shares, lambda: setattr(front_door, "status", 503))
+
+
 @pytest.fixture(params=KINDS)
 def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """An adapter whose provider holds nothing of ours yet."""
@@ -155,6 +182,11 @@ def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
             maps = UrlMaps()
             with json_server(maps.answer) as address:
                 yield google_bench(address, maps)
+        case "front_door":
+            monkeypatch.setattr(front_door_module, "azure_identity", lambda access: Token())
+            front_door = FrontDoor("edges", "door", "shop", "uk")
+            with json_server(front_door.answer) as address:
+                yield front_door_bench(address, front_door)
         case _:
             monkeypatch.setattr(azure_module, "azure_identity", lambda access: Token())
             profiles = Profiles("edges")
@@ -231,7 +263,8 @@ def overtaken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> McmlError | None
     """A writer of epoch 5 that read before another one published epoch 9; returns what it was told."""
     bench.adapter.publish(route(4, AWS, GCP))
     late = bench.adapter
-    read = "_records" if isinstance(late, Route53Traffic) else "_url_map" if isinstance(late, GoogleTraffic) else "_profile"
+    reads = {Route53Traffic: "_records", GoogleTraffic: "_url_map", AzureTraffic: "_profile", FrontDoorTraffic: "_group"}
+    read = reads[type(late)]
     as_it_was = getattr(late, read)()
     monkeypatch.setattr(late, read, lambda: as_it_was)
     bench.adapter.publish(route(9, GCP, AWS))
@@ -249,6 +282,7 @@ def test_of_two_writers_at_once_one_is_refused(
     known = {
         Route53Traffic: "moto takes a DELETE of a record's former value; Route 53 refuses the batch",
         AzureTraffic: "Azure takes no condition with a profile: between reading and writing another writer may have been",
+        FrontDoorTraffic: "Azure takes no condition with a route: between reading and writing another writer may have been",
     }
     if (why := known.get(type(bench.adapter))) is not None:
         request.applymarker(pytest.mark.xfail(strict=True, reason=why))
@@ -337,8 +371,14 @@ def test_the_descriptions_notice_a_misspelt_field() -> None:
     assert list(validator("UrlMap").iter_errors(sound)) == []
     wrong = {"pathMatchers": [{"name": "shop", "defaultRouteAction": {"weightedBackendService": [service]}}]}
     assert list(validator("UrlMap").iter_errors(wrong))
+    from azure.mgmt.cdn import types as front_door
     from azure.mgmt.trafficmanager import types
 
-    assert problems({"location": "global", "properties": {"trafficRoutingMethod": "Priority"}}, types.Profile) == []
-    assert problems({"properties": {"trafficRoutingMethod": "Order"}}, types.Profile)
-    assert problems({"properties": {"endpoint": []}}, types.Profile)
+    known = azure_traffic_manager.ENUMERATIONS
+    assert problems({"location": "global", "properties": {"trafficRoutingMethod": "Priority"}}, types.Profile, "", known) == []
+    assert problems({"properties": {"trafficRoutingMethod": "Order"}}, types.Profile, "", known)
+    assert problems({"properties": {"endpoint": []}}, types.Profile, "", known)
+    known = azure_front_door.ENUMERATIONS
+    assert problems({"properties": {"hostName": "edge", "enabledState": "Enabled"}}, front_door.AFDOrigin, "", known) == []
+    assert problems({"properties": {"hostname": "edge"}}, front_door.AFDOrigin, "", known)
+    assert problems({"properties": {"enabledState": "On"}}, front_door.AFDOrigin, "", known)

@@ -7,7 +7,7 @@ import pytest
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.topology import Credentials, SecretReference, StoreAccess
-from mcml_assets.domain.traffic import AzureProfile, GoogleUrlMap, Route53Records
+from mcml_assets.domain.traffic import AzureProfile, FrontDoorRoute, GoogleUrlMap, Route53Records
 
 TOPOLOGY = """\
 compute_profiles:
@@ -38,6 +38,14 @@ traffic:
         dns_name: example-shop-uk
         targets: {aws/eu-west-2: edge.example.com}
         credentials: {method: managed_identity}
+      - kind: front_door
+        subscription: 00000000-0000-0000-0000-000000000000
+        resource_group: edges
+        profile: door
+        endpoint: shop
+        route: uk
+        targets: {aws/eu-west-2: edge.example.com}
+        credentials: {method: workload_identity}
 """
 HERE = "traffic.UK.shop"
 
@@ -48,14 +56,15 @@ def test_each_workload_has_its_services(tmp_path: Path) -> None:
     file.write_text(TOPOLOGY)
     traffic = load_topology(file).traffic
     assert list(traffic) == [("shop", "UK")]
-    route53, google, azure = traffic["shop", "UK"]
+    route53, google, azure, front_door = traffic["shop", "UK"]
     assert route53.where == Route53Records("Z0000", "shop.uk.example.com", 30)
     values = {"role_arn": "arn:aws:iam::000000000000:role/traffic", "external_id": SecretReference("TRAFFIC_ID")}
     assert route53.store == StoreAccess("s3", credentials=Credentials("role", values))
     assert google.where == GoogleUrlMap("example", "predictions", "shop-uk")
     assert isinstance(azure.where, AzureProfile)
-    assert [one.key for one in (route53, google, azure)] == [
-        f"traffic/{kind}/shop.UK" for kind in ("route53", "google", "azure")
+    assert front_door.where == FrontDoorRoute("00000000-0000-0000-0000-000000000000", "edges", "door", "shop", "uk")
+    assert [one.key for one in (route53, google, azure, front_door)] == [
+        f"traffic/{kind}/shop.UK" for kind in ("route53", "google", "azure", "front_door")
     ]
 
 
@@ -92,6 +101,8 @@ def test_each_workload_has_its_services(tmp_path: Path) -> None:
             (f"{HERE}[1].credentials: this key is missing: a service 'google' takes "
             "{method: key_file | workload_identity, ...}"),
         ),
+        ("        route: uk\n", "", 29, f"{HERE}[3].route: this key is missing"),
+        ("endpoint: shop", "endpont: shop", 33, f"{HERE}[3].endpont: unknown key; did you mean 'endpoint'?"),
         (
             "zone: Z0000",
             "zone: Z0000\n        ttl_seconds: 5",

@@ -5,20 +5,18 @@ writers at the same moment may still overtake each other. What is left then is s
 epoch and route with the register's; a second publication sets it right.
 """
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.mgmt.trafficmanager import TrafficManagerManagementClient
 
 from mcml_assets.clouds.azure.credentials import azure_identity
-from mcml_assets.clouds.traffic import Request, refused
-from mcml_assets.domain.errors import ConfigurationError, CredentialsRejected, LocationUnavailable
+from mcml_assets.clouds.azure.management import ask, client_options, code, request_options
+from mcml_assets.clouds.traffic import Request
+from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.route import Route
 from mcml_assets.domain.traffic import AzureProfile, Published, TrafficAccess, levels, to_publish
-
-T = TypeVar("T")
 
 TAG = "mcml"
 EXTERNAL = "Microsoft.Network/trafficManagerProfiles/externalEndpoints"
@@ -52,46 +50,34 @@ class AzureTraffic:
         planned = self.plan(route)
         for asked in planned:
             asked.pop("call")
-            self._ask("write", lambda asked=asked: self._client.profiles.create_or_update(**asked, **self._plain))
+            ask(
+                self.access,
+                "write the profile",
+                lambda asked=asked: self._client.profiles.create_or_update(**asked, **request_options(self.access)),
+            )
         return bool(planned)
 
     def _profile(self) -> Json | None:
+        return ask(self.access, "read the profile", self._read)
+
+    def _read(self) -> Json | None:
         try:
-            return self._ask("read", lambda: self._client.profiles.get(**self._at, **self._plain).as_dict())
-        except ResourceNotFoundError:
-            return None
+            return self._client.profiles.get(**self._at, **request_options(self.access)).as_dict()
+        except ResourceNotFoundError as error:
+            # A missing resource group is no missing profile.
+            if code(error) == "ResourceNotFound":
+                return None
+            raise
 
     @property
     def _at(self) -> dict[str, str]:
         return {"resource_group_name": self.where.resource_group, "profile_name": self.where.profile}
 
-    @property
-    def _plain(self) -> dict[str, Any]:
-        """Azure's client sends tokens over TLS only, unless it is told that this is an emulator on loopback."""
-        return {"enforce_https": False} if self.access.store.allow_http else {}
-
-    def _ask(self, what: str, request: Callable[[], T]) -> T:
-        try:
-            return request()
-        except ResourceNotFoundError as error:
-            # A missing resource group is no missing profile.
-            if what == "read" and error.error is not None and error.error.code == "ResourceNotFound":
-                raise
-            raise refused(self.access.key, f"{what} the profile", 404, _code(error)) from None
-        except ClientAuthenticationError:
-            raise CredentialsRejected(self.access.key, "Azure gives no token, or refuses it; assign the identity") from None
-        except HttpResponseError as error:
-            raise refused(self.access.key, f"{what} the profile", error.status_code or 0, _code(error)) from None
-        except AzureError as error:
-            raise LocationUnavailable(self.access.key, f"no answer ({type(error).__name__})") from None
-
     @cached_property
     def _client(self) -> TrafficManagerManagementClient:
-        options: Json = {}
-        if self.access.store.endpoint is not None:
-            options = {"base_url": self.access.store.endpoint, "credential_scopes": ["https://management.azure.com/.default"]}
-        identity = azure_identity(self.access)
-        return TrafficManagerManagementClient(identity, self.where.subscription, retry_total=2, **options)
+        return TrafficManagerManagementClient(
+            azure_identity(self.access), self.where.subscription, **client_options(self.access)
+        )
 
 
 def profile(access: TrafficAccess, route: Route, wanted: Published, tags: dict[str, str]) -> Json:
@@ -143,8 +129,3 @@ def profile(access: TrafficAccess, route: Route, wanted: Published, tags: dict[s
 
 def _published(present: Json | None) -> Published | None:
     return Published.read(((present or {}).get("tags") or {}).get(TAG, ""))
-
-
-def _code(error: HttpResponseError) -> str:
-    """Azure's own word; its sentences may name subscriptions."""
-    return (error.error.code if error.error is not None else None) or error.reason or "no reason given"

@@ -106,7 +106,14 @@ that the client carries) | everything else: no request reached Google. That the 
 may win; the check `global_traffic` sees it, and the next publication sets it right | Azure's own client against a server \
 that judges every body by the client's generated types | everything else: no request reached Azure |
 
-An older epoch is refused everywhere when it is read (`StaleEpoch`). Azure Front Door is not published to.
+| Azure Front Door, Standard and Premium | an origin group for each route, with the route's priorities and weights, HTTPS \
+probes that ask each edge for readiness, the epoch in the group's name; one change of Front Door's route lets callers come to \
+it; the group before is kept | **nobody**, as with Traffic Manager | Azure's own client against a server that judges every \
+body by the client's generated types | everything else: no request reached Azure. How long its places take to learn of a \
+change |
+
+An older epoch is refused everywhere when it is read (`StaleEpoch`). Azure generates the types of its clients from its
+published descriptions; the descriptions themselves are not in the tests.
 """
 
 

@@ -241,9 +241,8 @@ def _canonical(numbers: npt.NDArray[Any], into: npt.NDArray[Any]) -> npt.NDArray
     """-0.0 as 0.0, which it equals; every NaN as one, whatever its sign and payload."""
     with np.errstate(invalid="ignore"):  # a signalling NaN becomes quiet
         np.add(numbers, 0, out=into)
-    unknown = np.isnan(into)
-    if unknown.any():
-        into[unknown] = NAN
+    if np.isnan(into.min(initial=0)):  # any NaN makes the minimum one, which costs half of asking each
+        into[np.isnan(into)] = NAN
     return into
 
 

@@ -5,6 +5,7 @@ row, and a count. Sums, unlike exclusive or, do not cancel where something is th
 `cell_hash.py`'s business. Imports numpy and pyarrow: import it inside functions.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,7 +23,9 @@ from mcml_assets.domain.table_digest import ColumnDigest, TableDigest
 T = TypeVar("T")
 
 BATCH_ROWS = 65_536
-BLOCK_ROWS = 16_384  # a block's hashes stay in a core's cache
+BLOCK_ROWS = 32_768  # a block's hashes stay in a core's cache
+# Columns differ in what they cost to decode: with one batch only, a core would wait for the longest of each.
+BATCHES_AHEAD = 3
 DECODE_BUFFER_BYTES = 2**20
 # Parquet that spends less per cell has a dictionary of few values: then each of them is hashed once per batch.
 DICTIONARY_BYTES_PER_CELL = 4
@@ -81,12 +84,13 @@ def digest_batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Tabl
     row_h, row_g = np.empty(BLOCK_ROWS, "u8"), np.empty(BLOCK_ROWS, "u8")
     for batch in batches:
         rows += batch.num_rows
+        cells = {name: plain(batch.column(name)) for name in columns}
         for start in range(0, batch.num_rows, BLOCK_ROWS):
-            block = batch.slice(start, BLOCK_ROWS)
-            a, b, t = row_h[: len(block)], row_g[: len(block)], buffers.t[: len(block)]
+            size = min(BLOCK_ROWS, batch.num_rows - start)
+            a, b, t = row_h[:size], row_g[:size], buffers.t[:size]
             a[:], b[:] = 0, GOLDEN
             for name, column in columns.items():
-                array = plain(block.column(name))
+                array = cells[name].slice(start, size)
                 h, g = hashers[name].hash(array)
                 column.nulls += array.null_count
                 column.lanes.add(h, g)
@@ -149,9 +153,9 @@ def _check_schema(first: Path, schema: pa.Schema, path: Path, found: pa.Schema) 
 
 
 def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The batches, the next one decoded while one is hashed."""
+    """The batches, the next ones decoded while one is hashed."""
     with ThreadPoolExecutor(1) as reader:
-        following = reader.submit(next, batches, None)
-        while (batch := following.result()) is not None:
-            following = reader.submit(next, batches, None)
+        coming = deque(reader.submit(next, batches, None) for _ in range(BATCHES_AHEAD))
+        while (batch := coming.popleft().result()) is not None:
+            coming.append(reader.submit(next, batches, None))
             yield batch

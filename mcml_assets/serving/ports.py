@@ -31,6 +31,16 @@ def check_free(port: int, setting: str, purpose: str) -> None:
         )
 
 
+def listened(process: psutil.Process) -> frozenset[int]:
+    """The ports that a process of ours listens on; none when it has ended."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return frozenset()
+    listening = (one for one in connections if one.pid == process.pid and one.status == psutil.CONN_LISTEN)
+    return frozenset(one.laddr.port for one in listening if one.laddr)
+
+
 def endpoint_port(settings: Settings, taken: Collection[int], preferred: int | None) -> int:
     """A port for a model server: the preferred one if it can be had, so that a restart moves nothing, else the next free.
 

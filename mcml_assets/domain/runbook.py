@@ -10,6 +10,9 @@ from mcml_assets.domain.faults import MEANINGS, FaultKind
 from mcml_assets.domain.scenario import PROCESS_MEANINGS, Injection, ProcessFault, Scenario
 from mcml_assets.domain.workload import Failback, Workload
 
+MAJORITY = 2
+"""How many of its three clouds the register needs, and cannot lose."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -51,12 +54,17 @@ def runbook(
     """The runbook of a scenario for a workload in a jurisdiction where `acting` acts; `struck` is what each fault strikes."""
     moves = scenario.objectives.moves
     targets = tuple(dict.fromkeys(target for _, target in struck))
+    dark = _dark_clouds(struck)
+    if moves:
+        decision = _moving_decision(workload, jurisdiction, acting, targets)
+    else:
+        decision = _staying_decision(acting) if len(dark) < MAJORITY else _undecidable(workload, acting, dark)
     sections = (
         ("Signs", tuple(_signs(scenario, workload, struck))),
-        ("Decision", tuple(_moving_decision(workload, jurisdiction, acting, targets) if moves else _staying_decision(acting))),
+        ("Decision", tuple(decision)),
         ("What to do", tuple(_moving(workload, jurisdiction) if moves else _staying(scenario, targets))),
         ("How to check", tuple(_check(workload, jurisdiction))),
-        ("How to go back", tuple(_back(workload, jurisdiction) if moves else _no_way_back())),
+        ("How to go back", tuple(_back(workload, jurisdiction) if moves else _no_way_back(dark))),
         ("Who is told", tuple(_told(workload))),
     )
     about = (
@@ -99,6 +107,24 @@ def _staying_decision(acting: str) -> Iterator[Step]:
         f"Nothing is to move: another cloud would not mend this. {acting} keeps the work; see that it does:",
         "mcml register show",
     )
+
+
+def _dark_clouds(struck: Sequence[tuple[Injection, str]]) -> tuple[str, ...]:
+    whole = (target for injection, target in struck if injection.kind is FaultKind.OUTAGE and "/" not in target)
+    return tuple(dict.fromkeys(whole))
+
+
+def _undecidable(workload: Workload, acting: str, dark: tuple[str, ...]) -> Iterator[Step]:
+    yield Step(
+        f"Nothing can move, neither by itself nor by hand: without {' and '.join(dark)} the register has lost its majority, "
+        f"and two sides could each think they act. {acting} stays the acting location; see which stores answer:",
+        "mcml register show",
+    )
+    yield Step(
+        "Callers are answered by the locations of the other cloud that run a server, and by nobody where there is none:",
+        f"mcml readiness {workload.name}",
+    )
+    yield Step("Get one of the clouds back first, whichever is sooner: with two of three the platform decides again by itself.")
 
 
 def _moving(workload: Workload, jurisdiction: str) -> Iterator[Step]:
@@ -147,8 +173,10 @@ def _back(workload: Workload, jurisdiction: str) -> Iterator[Step]:
     yield Step("Then for good:", f"mcml failback {workload.name} {jurisdiction}")
 
 
-def _no_way_back() -> Iterator[Step]:
+def _no_way_back(dark: Sequence[str]) -> Iterator[Step]:
     yield Step("Nothing moved, so there is nothing to take back.")
+    if len(dark) >= MAJORITY:
+        yield Step("What moves once the register has its majority again is told by the runbook `mcml runbook provider_outage`.")
 
 
 def _told(workload: Workload) -> Iterator[Step]:

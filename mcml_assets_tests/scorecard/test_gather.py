@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -16,12 +16,12 @@ from mcml_assets.configuration.topology import load_topology
 from mcml_assets.configuration.workload import load_workload
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.scorecard import DAY
-from mcml_assets.scorecard.gather import WEIGHTS, gather
+from mcml_assets.scorecard.gather import CHECKED, WEIGHTS, gather
 from mcml_assets.scorecard.page import TEMPLATE
 from mcml_assets.scorecard.publish import publish
 
 WORKLOAD = load_workload(DEFS / "online_retail" / "defs.yaml", load_topology(Settings().topology_file))
-LOCATION = "aws/eu-west-2"
+LOCATION, STANDBY = "aws/eu-west-2", "gcp/europe-west2"
 SCHEMA = json.loads(TEMPLATE.with_name("scorecard.schema.json").read_text())
 
 
@@ -195,6 +195,121 @@ def test_what_is_not_an_expected_event_raises_nothing(instance: dg.DagsterInstan
         dg.AssetObservation(asset_key(WORKLOAD, "drill_result"), partition="region_outage", metadata=claim)
     )
     assert gather(WORKLOAD, instance, time.time()).score == 0
+
+
+def _moved(instance: dg.DagsterInstance) -> None:
+    drilled(instance, "met", recovery_seconds=1.0)
+
+
+def _answered(instance: dg.DagsterInstance) -> None:
+    observed(instance, "traffic_route", "UK", synthetic_asked=100, synthetic_failed=0, synthetic_slow=0)
+
+
+def _passed(check: str, noun: str, location: str = STANDBY, *, passed: bool = True) -> Callable[[dg.DagsterInstance], None]:
+    return lambda instance: checked(instance, check, noun, location, passed=passed)
+
+
+# What proves each component, and what says the same and is no proof: of another place, another kind, or with no success.
+PROOFS: dict[str, tuple[Callable[[dg.DagsterInstance], None], Sequence[Callable[[dg.DagsterInstance], None]]]] = {
+    "failover": (_moved, [lambda i: drilled(i, "met", "Mars", recovery_seconds=1.0), lambda i: drilled(i, "missed")]),
+    "recovery_time": (
+        _moved,
+        [lambda i: drilled(i, "met"), lambda i: drilled(i, "met", recovery_seconds=WORKLOAD.rto_seconds + 0.1)],
+    ),
+    "requests": (
+        lambda i: drilled(i, "met", failed_requests=0),
+        [lambda i: drilled(i, "met"), lambda i: drilled(i, "met", failed_requests=1)],
+    ),
+    "coverage": (
+        lambda i: drilled(i, "met", scenario="server_killed"),
+        [lambda i: drilled(i, "met", scenario="invented"), lambda i: drilled(i, "aborted", scenario="server_killed")],
+    ),
+    "parity": (_passed("parity", "model"), [_passed("parity", "landing"), _passed("parity", "model", passed=False)]),
+    "integrity": (_passed("integrity", "model"), [_passed("integrity", "model", "moon/base"), _passed("parity", "raw")]),
+    "replication_lag": (
+        _passed("replication_lag", "raw_data"),
+        [_passed("lag", "raw_data"), _passed("replication_lag", "raw_data", passed=False)],
+    ),
+    "error_budget": (
+        _answered,
+        [
+            lambda i: observed(i, "endpoint", "UK", synthetic_asked=100, synthetic_failed=0, synthetic_slow=0),
+            lambda i: observed(i, "traffic_route", "UK", synthetic_asked=0, synthetic_failed=0, synthetic_slow=0),
+            lambda i: observed(i, "traffic_route", "Mars", synthetic_asked=100, synthetic_failed=0, synthetic_slow=0),
+        ],
+    ),
+    "restore": (
+        lambda i: observed(i, "raw_data", LOCATION, restore_rehearsal="passed"),
+        [
+            lambda i: observed(i, "model", LOCATION, restore_rehearsal="passed"),
+            lambda i: observed(i, "raw_data", LOCATION, restore_rehearsal="failed"),
+        ],
+    ),
+    "readiness": (
+        _passed("readiness", "endpoint"),
+        [_passed("readiness", "endpoint", LOCATION), _passed("readiness", "model")],
+    ),
+    "canary_training": (
+        _passed("agreement", "canary_training"),
+        [
+            _passed("agreement", "canary_training", LOCATION),
+            _passed("agreement", "canary_training", passed=False),
+            # That one was trained does not say that it agrees.
+            lambda i: i.report_runless_asset_event(
+                dg.AssetMaterialization(asset_key(WORKLOAD, "canary_training"), partition=STANDBY)
+            ),
+        ],
+    ),
+    "compliance": (
+        _passed("evidence", "endpoint"),
+        [_passed("contract", "model"), _passed("evidence", "endpoint", passed=False)],
+    ),
+}
+
+
+def test_each_question_has_its_proof_here() -> None:
+    """A component that is added without a proof, and without claims that are none, is found out."""
+    assert PROOFS.keys() == WEIGHTS.keys()
+    assert all(claims for _, claims in PROOFS.values())
+
+
+@pytest.mark.parametrize("component", PROOFS)
+def test_a_claim_that_is_no_proof_raises_nothing(instance: dg.DagsterInstance, component: str) -> None:
+    """Of every input: the same said of another place, by another event, or without success, leaves it at zero."""
+    prove, claims = PROOFS[component]
+    for claim in claims:
+        claim(instance)
+        assert points(instance, component) == 0
+    with dg.DagsterInstance.ephemeral() as proved:
+        prove(proved)
+        assert points(proved, component) > 0
+
+
+@pytest.mark.parametrize("component", PROOFS)
+def test_every_point_names_an_event_that_exists(instance: dg.DagsterInstance, component: str) -> None:
+    """Of every input: the event that the evidence names can be looked up in the instance, by its kind and number."""
+    PROOFS[component][0](instance)
+    card = gather(WORKLOAD, instance, time.time())
+    (part,) = (one for one in card.components if one.name == component)
+    assert part.evidence
+    for one in part.evidence.values():
+        assert looked_up(instance, one.event), one.event
+
+
+def looked_up(instance: dg.DagsterInstance, event: str) -> bool:
+    """Whether the instance has the event of this name about the workload."""
+    found = re.match(r"(materialization|observation|check result) (\d+)", event)
+    assert found is not None
+    kind, number = found[1], int(found[2])
+    if kind == "check result":
+        checks = ((check, noun) for asked in CHECKED.values() for check, nouns in asked for noun in nouns)
+        keys = (dg.AssetCheckKey(asset_key(WORKLOAD, noun), check) for check, noun in checks)
+        histories = (instance.event_log_storage.get_asset_check_execution_history(key, limit=10) for key in keys)
+        return any(record.id == number for history in histories for record in history)
+    fetch = instance.fetch_materializations if kind == "materialization" else instance.fetch_observations
+    nouns = ("drill_result", "traffic_route", "raw_data")
+    filters = (dg.AssetRecordsFilter(asset_key(WORKLOAD, noun), storage_ids=[number]) for noun in nouns)
+    return any(fetch(wanted, limit=1).records for wanted in filters)
 
 
 def test_every_point_names_its_event_and_fades(instance: dg.DagsterInstance, tmp_path: Path) -> None:

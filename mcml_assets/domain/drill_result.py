@@ -6,7 +6,7 @@ from typing import Any
 
 from mcml_assets.domain.drill import STAGES, Judged, Measured, Stage, Timeline, Verdict
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class DrillResult:
     """One drill of one scenario for one workload in one jurisdiction, rehearsed at `location`.
 
     `reasons` say why it was refused, aborted, or missed; `injected` are the faults as they were brought about,
-    `detections` the events by which the platform noticed, `decisions` and `publications` what Dagster recorded, `measured`
-    None where the drill was refused.
+    `detections` the events by which the platform noticed, `decisions` and `publications` what Dagster recorded, `surprises`
+    those detections that the faults do not explain, `measured` None where the drill was refused.
     """
 
     id: str
@@ -43,6 +43,7 @@ class DrillResult:
     detections: tuple[Told, ...] = ()
     decisions: tuple[Told, ...] = ()
     publications: tuple[Told, ...] = ()
+    surprises: tuple[str, ...] = ()
     measured: Measured | None = None
     judged: tuple[Judged, ...] = ()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from mcml_assets.automation import DRILL_TAG, ERROR_TAG, TAKEOVER_TAG
+from mcml_assets.automation import DRILL_TAG, ERROR_TAG, TAKEOVER_TAG, UNAVAILABLE_TAG
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import Workload
@@ -23,12 +23,16 @@ PUBLISHED = ("landing", "raw_data", "feature_snapshot", "training_run", "model",
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that Dagster's timeline shows: when (seconds since the epoch), of which asset and partition, and what."""
+    """Something that Dagster's timeline shows: when (seconds since the epoch), of which asset and partition, and what.
+
+    `blames` is the location that a failure is put down to: one that a run could not reach, or whose endpoint did not answer.
+    """
 
     at: float
     asset: str
     partition: str
     text: str
+    blames: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ def _failed_runs(records: Sequence[dg.RunRecord], workload: Workload, since: flo
         if run.status is dg.DagsterRunStatus.FAILURE and ended is not None and ended > since and _is_of(run, workload):
             nouns = " + ".join(sorted(key.path[-1] for key in run.asset_selection or ()))
             partition, error = run.tags.get("dagster/partition", ""), run.tags.get(ERROR_TAG, "no typed error")
-            yield Event(ended, nouns, partition, f"the run of {nouns} in {partition} failed: {error}")
+            text = f"the run of {nouns} in {partition} failed: {error}"
+            yield Event(ended, nouns, partition, text, run.tags.get(UNAVAILABLE_TAG))
 
 
 def _is_of(run: dg.DagsterRun, workload: Workload) -> bool:
@@ -118,7 +123,8 @@ def _failed_answers(
             if observation is not None and told is not None and told.value == "failed":
                 problem = observation.metadata["problem"].value
                 text = f"a synthetic transaction of {noun} in {record.partition_key} failed: {problem}"
-                yield Event(record.timestamp, noun, record.partition_key or "", text)
+                blames = record.partition_key if noun == "endpoint" else None
+                yield Event(record.timestamp, noun, record.partition_key or "", text, blames)
 
 
 def _decisions(

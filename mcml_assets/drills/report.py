@@ -12,8 +12,6 @@ from mcml_assets.domain.drill_result import DrillResult
 from mcml_assets.training.figures import CANDIDATE, INK, add_axes, as_markdown, as_png, new_figure
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
-PLANNED = "an outage was planned"
-"""What a location says that is dark for the drill's own fault."""
 ANSWERED, FAILED, TEXT = "#9db8d9", "#c0392b", "#1d2733"
 STAGE_WORDS = {
     "detected": "noticed",
@@ -55,7 +53,7 @@ def markdown(result: DrillResult, picture: bytes | None) -> str:
     """The report as the UI shows it on the materialization."""
     lines = [f"## {result.title}", "", f"**{VERDICT_WORDS[result.verdict]}**", "", result.hypothesis, ""]
     lines += [f"- {reason}" for reason in result.reasons]
-    lines += [f"- surprise: {told}" for told in surprises(result)]
+    lines += [f"- surprise: {told}" for told in result.surprises]
     if picture is not None:
         lines += ["", as_markdown("timeline", picture)]
     if result.judged:
@@ -71,15 +69,6 @@ def markdown(result: DrillResult, picture: bytes | None) -> str:
     return "\n".join(lines)
 
 
-def surprises(result: DrillResult) -> list[str]:
-    """What failed beyond the fault itself: runs that nobody asked to fail, and answers that were none."""
-    measured = result.measured
-    asked = {run.what for run in measured.runs if run.fails} if measured is not None else set[str]()
-    wanted = tuple(f"the run of {what} failed" for what in asked)
-    failed = (told.text for told in result.detections if " failed: " in told.text)
-    return [text for text in failed if not text.startswith(wanted) and PLANNED not in text]
-
-
 def html(result: DrillResult, picture: bytes | None, runs: str) -> str:
     """The report as one page that can be sent and kept; `runs` is where the Dagster UI shows the drill's runs."""
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - only who writes a report
@@ -92,7 +81,6 @@ def html(result: DrillResult, picture: bytes | None, runs: str) -> str:
         verdict=VERDICT_WORDS[result.verdict],
         moments=moments(result),
         stages=stages(result),
-        surprises=surprises(result),
         runs=runs,
         day=f"{datetime.fromtimestamp(result.began, UTC):%d %B %Y, %H:%M UTC}",
         picture=b64encode(picture).decode() if picture is not None else None,

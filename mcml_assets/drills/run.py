@@ -35,6 +35,7 @@ from mcml_assets.drills.reliability import spent
 from mcml_assets.drills.requests import Asked, ask_for, endings
 from mcml_assets.drills.results import kept_results
 from mcml_assets.drills.rollouts import Rollouts
+from mcml_assets.drills.surprises import surprises
 from mcml_assets.failover.control import Control, platform_control
 
 WARM_UP_SECONDS = 5.0
@@ -342,6 +343,7 @@ class Drill:
             detections=told([(event.at, event.text) for event in since.detections]),
             decisions=told([(event.at, event.text) for event in since.decisions]),
             publications=told([(event.at, event.text) for event in since.publications]),
+            surprises=surprises(since.detections, figures.runs, progress.struck),
             measured=figures,
             judged=judged,
         )

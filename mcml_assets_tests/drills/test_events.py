@@ -9,7 +9,7 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
-from mcml_assets.automation import DRILL_TAG, ERROR_TAG, TAKEOVER_TAG
+from mcml_assets.automation import DRILL_TAG, ERROR_TAG, TAKEOVER_TAG, UNAVAILABLE_TAG
 from mcml_assets.declaration import asset_key
 from mcml_assets.domain.acting import Acting
 from mcml_assets.domain.drill import Asked, Ended, Stage
@@ -17,6 +17,7 @@ from mcml_assets.drills import requests
 from mcml_assets.drills.events import recorded, tag_runs
 from mcml_assets.drills.measuring import Seen, measured
 from mcml_assets.drills.reliability import spent
+from mcml_assets.drills.surprises import surprises
 from mcml_assets.instance.run_history import takeover_seconds
 from mcml_assets_tests.failover.stage import example_workloads
 
@@ -133,3 +134,41 @@ def test_a_spent_budget_is_a_reason_not_to_begin(instance: dg.DagsterInstance) -
     assert "5 of 60 synthetic transactions failed" in why
     assert spent(instance, SHOP, "EU", [], now) is None
     assert spent(instance, SHOP, "UK", [{"began": now.timestamp() - 60, "ended": now.timestamp()}], now) is None
+
+
+def test_slow_answers_are_a_reason_not_to_begin(instance: dg.DagsterInstance) -> None:
+    """A spent budget of latency is a short budget too; slowness in a rehearsal, or a slow one of many, is none."""
+    now, late = datetime.now(UTC), SHOP.serving.objectives.latency_milliseconds
+    counts = {"synthetic_asked": 60, "synthetic_failed": 0, "synthetic_slow": 5}
+    told(instance, "traffic_route", "UK", synthetic="passed", **counts)
+    why = spent(instance, SHOP, "UK", [], now)
+    assert why is not None
+    assert f"5 of 60 synthetic transactions took longer than {late:g} ms" in why
+    assert spent(instance, SHOP, "UK", [{"began": now.timestamp() - 60, "ended": now.timestamp()}], now) is None
+    told(instance, "traffic_route", "EU", synthetic="passed", **{**counts, "synthetic_asked": 1000})
+    assert spent(instance, SHOP, "EU", [], now) is None
+    # Nothing tells how fast these were: they make the five no smaller a share.
+    told(instance, "traffic_route", "UK", synthetic="passed", synthetic_asked=100_000, synthetic_failed=0)
+    assert spent(instance, SHOP, "UK", [], now) == why
+
+
+def test_what_a_struck_location_does_is_no_surprise(instance: dg.DagsterInstance) -> None:
+    """Runs that could not reach it and its own endpoint's silence are what the fault is for; the same elsewhere surprises."""
+    since = time.time()
+    for noun, place, unreachable in (("raw_data", A, A), ("raw_data", B, A), ("model", B, B)):
+        run = a_run(instance, noun, place, fails=True)
+        instance.add_run_tags(run, {ERROR_TAG: "LocationUnavailable", UNAVAILABLE_TAG: unreachable})
+    a_run(instance, "landing", "UK", fails=True)
+    for noun, place in (("endpoint", A), ("endpoint", B), ("traffic_route", "UK")):
+        told(instance, noun, place, synthetic="failed", problem="no answer")
+    told(instance, "traffic_route", "UK", decision="stays", down_since=time.time())
+    detections = recorded(instance, SHOP, "UK", since).detections
+    assert set(surprises(detections, [], {A})) == {
+        "the run of model in gcp/europe-west2 failed: LocationUnavailable",
+        "the run of landing in UK failed: no typed error",
+        "a synthetic transaction of endpoint in gcp/europe-west2 failed: no answer",
+        "a synthetic transaction of traffic_route in UK failed: no answer",
+    }
+    asked = [Ended("landing in UK", True, True), Ended("model in gcp/europe-west2", False, True)]
+    assert "the run of landing in UK failed: no typed error" not in surprises(detections, asked, {A})
+    assert "the run of model in gcp/europe-west2 failed: LocationUnavailable" in surprises(detections, asked, {A})

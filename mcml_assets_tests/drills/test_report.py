@@ -13,7 +13,7 @@ from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.drill import Asked, Ended, Measured, Requests, RolledOut, Stage, Timeline, Verdict, by_second, judge
 from mcml_assets.domain.drill_result import DrillResult, Told
 from mcml_assets.domain.scenario import Objectives
-from mcml_assets.drills.report import TEMPLATE, html, markdown, surprises, timeline_picture
+from mcml_assets.drills.report import TEMPLATE, html, markdown, timeline_picture
 from mcml_assets.drills.results import keep, kept_results, metadata
 
 SCHEMA = json.loads(TEMPLATE.with_name("result.schema.json").read_text())
@@ -75,14 +75,11 @@ def test_the_page_tells_the_whole_story_and_calls_nobody() -> None:
     assert re.findall(r"https?://[^\"]*", page) == ["http://127.0.0.1:3000/runs?q=a&amp;b"]
 
 
-def test_what_failed_beyond_the_fault_is_told_as_a_surprise() -> None:
-    """A run that had to fail is none; another one, and an answer that nobody got, are."""
-    detections = (
-        Told(FAULT, "the run of raw_data in gcp/europe-west2 failed: LocationUnavailable"),
-        Told(FAULT, "the run of model in UK failed: no typed error"),
-        Told(FAULT, "a probe found the acting location down"),
-    )
-    assert surprises(replace(RESULT, detections=detections)) == ["the run of model in UK failed: no typed error"]
+def test_what_the_faults_do_not_explain_is_told_as_a_surprise() -> None:
+    """On the page and in the UI, each in its own line."""
+    told = replace(RESULT, surprises=("the run of model in UK failed: no typed error",))
+    assert "- surprise: the run of model in UK failed: no typed error" in markdown(told, None).splitlines()
+    assert "<li>the run of model in UK failed: no typed error</li>" in html(told, None, "http://127.0.0.1:3000/runs")
 
 
 def test_the_ui_shows_the_same_with_numbers_to_plot() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mcml_assets.contracts.one_pass import answer, repeats
+from mcml_assets.contracts.one_pass import answer, repeated
 from mcml_assets.contracts.rules import (
     SAMPLES,
     DistinctRule,
@@ -133,14 +133,15 @@ def ask(
     }
     by_value = {rule.key: rule.columns[0] for rule in rules if isinstance(rule, DistinctRule) and table.counts(rule.columns)}
     found = answer(connection, table.sql(), [rule for rule in rules if rule.key not in by_value], table.repeating, fitting)
-    suspected = {**found.suspected, **{key: _repeats_numbers(table.files, column) for key, column in by_value.items()}}
     results = []
     for rule in rules:
         match rule:
             case RowRule():
                 results.append(asked.row_rule(rule, found.broken[rule.key]))
+            case DistinctRule() if rule.key in by_value:
+                results.append(asked.distinct(rule, asked.repeated_numbers(by_value[rule.key])))
             case DistinctRule():
-                results.append(asked.distinct(rule, suspected=suspected[rule.key]))
+                results.append(asked.distinct(rule, asked.repeated_rows(rule, found.suspected[rule.key])))
             case ReferenceRule():
                 results.append(asked.reference(rule, others, found.broken.get(rule.key, 0)))
             case FreshRule():
@@ -168,18 +169,43 @@ class _Asked:
             (broken,) = self.one(f"SELECT count(*) FROM {self.table.sql()} WHERE {condition}")  # noqa: S608 - quoted
         return self._result(rule, broken, condition, self._shown(rule.key[0]))
 
-    def distinct(self, rule: DistinctRule, *, suspected: bool) -> RuleResult:
-        if not suspected:
-            return self._result(rule, 0, "false", None)
+    def repeated_numbers(self, column: str) -> int:
+        """Put the whole numbers that are there more than once into the table `repeated`; how many rows hold one.
+
+        Several rows without a number count as equal.
+        """
+        read = [pq.ParquetFile(file).read([column]).column(0) for file in self.table.files]
+        missing = sum(chunks.null_count for chunks in read)
+        chunks = [chunk.drop_null().to_numpy() for chunks in read for chunk in chunks.chunks]
+        values, times = repeated(np.concatenate(chunks) if chunks else np.empty(0, "i8"))
+        nulls = [None] if missing > 1 else []
+        if len(values) or nulls:
+            kind = self.table.fields[column]
+            held = pa.chunked_array([pa.array(values, kind), pa.array(nulls, kind)])
+            self._hold("repeated", pa.table({column: held}))
+        return int(times.sum()) + (missing if nulls else 0)
+
+    def repeated_rows(self, rule: DistinctRule, hashes: np.ndarray) -> int:
+        """Put the rows that are there more than once into the table `repeated`; how many there are.
+
+        Only those are looked at whose hash is among `hashes`: to group all rows takes as long as all other rules together.
+        """
+        if not len(hashes):
+            return 0
         columns = ", ".join(map(quoted, rule.columns))
+        self._hold("suspects", pa.table({"hash": pa.array(hashes, pa.uint64())}))
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {columns}, count(*) AS times "  # noqa: S608 - quoted
-            f"FROM {self.table.sql()} GROUP BY {columns} HAVING count(*) > 1"
+            f"FROM {self.table.sql()} WHERE hash({columns}) IN (SELECT hash FROM suspects) "
+            f"GROUP BY {columns} HAVING count(*) > 1"
         )
-        (broken,) = self.one("SELECT coalesce(sum(times), 0) FROM repeated")
+        return int(self.one("SELECT coalesce(sum(times), 0) FROM repeated")[0])
+
+    def distinct(self, rule: DistinctRule, broken: int) -> RuleResult:
+        """What is told of the rows in the table `repeated`, which there is when some are `broken`."""
         same = " AND ".join(f"repeated.{quoted(name)} IS NOT DISTINCT FROM asked.{quoted(name)}" for name in rule.columns)
         condition = f"EXISTS (SELECT 1 FROM repeated WHERE {same})"  # noqa: S608 - quoted
-        return self._result(rule, int(broken), condition, self._shown(rule.key[0]))
+        return self._result(rule, broken, condition, self._shown(rule.key[0]))
 
     def unfit(self, rule: ReferenceRule, others: Mapping[str, Table]) -> str | None:
         """Why the column cannot be looked up in the other table's; None when it can."""
@@ -204,9 +230,14 @@ class _Asked:
             f"SELECT DISTINCT {column} FROM {self.table.sql()} WHERE {rule.broken}"  # noqa: S608 - quoted
         ).fetchall()
         bad = [value for (value,) in suspects if rule.exact is not None and not rule.exact(value)]
-        self.connection.register("bad_values", pa.table({"bad": pa.array(bad, pa.string())}))
-        self.connection.execute("CREATE OR REPLACE TEMP TABLE bad AS SELECT bad FROM bad_values")
+        self._hold("bad", pa.table({"bad": pa.array(bad, pa.string())}))
         return f"{column} IN (SELECT bad FROM bad)"  # noqa: S608 - quoted
+
+    def _hold(self, name: str, rows: pa.Table) -> None:
+        """Keep a few rows as a table of this connection, in the place of former ones."""
+        self.connection.register("held_rows", rows)
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM held_rows")  # noqa: S608 - our own name
+        self.connection.unregister("held_rows")
 
     def _shown(self, column: str | None) -> str | None:
         """The column whose values a report may quote."""
@@ -230,14 +261,6 @@ class _Asked:
                 ).fetchall()
                 examples = tuple(shortened(str(value)) for (value,) in different)
         return RuleResult(self.table.name, rule.key[0], rule.text, broken, examples, keys)
-
-
-def _repeats_numbers(files: Sequence[Path], column: str) -> bool:
-    """Whether two rows hold the same whole number, or none."""
-    read = [pq.ParquetFile(file).read([column]).column(0) for file in files]
-    missing = sum(chunks.null_count for chunks in read)
-    values = [chunk.drop_null().to_numpy() for chunks in read for chunk in chunks.chunks]
-    return missing > 1 or (bool(values) and repeats(np.concatenate(values)))
 
 
 def _without(schema: pa.Schema, ignored: Collection[str]) -> pa.Schema:

@@ -26,13 +26,13 @@ class Answers:
     """What one pass found: how many rows there are, and by rule
 
     how many break it (`broken`, for row rules and references), the newest time in microseconds since 1970 (`newest`, None
-    where there is none), and whether rows may be equal (`suspected`).
+    where there is none), and the hashes of rows that may be equal (`suspected`, each hash once).
     """
 
     rows: int
     broken: Mapping[RuleKey, int]
     newest: Mapping[RuleKey, int | None]
-    suspected: Mapping[RuleKey, bool]
+    suspected: Mapping[RuleKey, np.ndarray]
 
 
 def answer(
@@ -79,7 +79,7 @@ def answer(
         total,
         broken | {rule.key: figure[rule.key][0].as_py() for rule in _of(rules, (RowRule, ReferenceRule), figure)},
         {rule.key: figure[rule.key][0].as_py() for rule in _of(rules, FreshRule, figure)},
-        {rule.key: repeats(figure[rule.key].values.to_numpy()) for rule in _of(rules, DistinctRule, figure)},
+        {rule.key: repeated(figure[rule.key].values.to_numpy())[0] for rule in _of(rules, DistinctRule, figure)},
     )
 
 
@@ -107,7 +107,8 @@ def _of_values(
     return dict(zip([rule.key for rule in rules], figures, strict=True))
 
 
-def repeats(values: np.ndarray) -> bool:
-    """Whether two of these numbers are equal."""
+def repeated(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers that are there more than once, and how often each is."""
     ordered = np.sort(values)
-    return bool((ordered[1:] == ordered[:-1]).any())
+    found, more = np.unique(ordered[1:][ordered[1:] == ordered[:-1]], return_counts=True)
+    return found, more + 1

@@ -206,7 +206,14 @@ class FixedRepository(ModelRepositoryExtension):
 class ProblemServer(RESTServer):
     """KServe's REST server on one interface, without lines per request, with problems for refusals."""
 
-    def __init__(self, model: EntityModel | RowModel, host: str, port: int, dark: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        model: EntityModel | RowModel,
+        host: str,
+        port: int,
+        dark: Callable[[], bool],
+        outermost: Callable[[Any], Any] | None,
+    ) -> None:
         repository = ModelRepository()
         repository.update(model)
         super().__init__(
@@ -222,6 +229,7 @@ class ProblemServer(RESTServer):
         self.config.http = OneWriteProtocol
         self.model = model
         self.dark = dark
+        self.outermost = outermost
 
     def create_application(self) -> None:
         """KServe's application, then our handlers in place of its own, which would send exceptions' texts."""
@@ -240,14 +248,25 @@ class ProblemServer(RESTServer):
         if served.elsewhere:
             fit = FitnessElsewhere(served.package, served.scores)
         kserve_app.add_middleware(Guard, answered_by=answered_by, dark=self.dark, fit=fit)
-        # Added last, it is the outermost: what the guard refuses is noted as well.
+        # Added later, it is around the guard: what that refuses is noted as well.
         kserve_app.add_middleware(Watch, metrics=self.model.metrics, tracing=self.model.tracing)
+        if self.outermost is not None:
+            kserve_app.add_middleware(self.outermost)
 
 
-def serve(served: Served, *, host: str, port: int, dark: Callable[[], bool], collector: Collector | None = None) -> None:
+def serve(
+    served: Served,
+    *,
+    host: str,
+    port: int,
+    dark: Callable[[], bool],
+    collector: Collector | None = None,
+    outermost: Callable[[Any], Any] | None = None,
+) -> None:
     """Answer until SIGTERM or SIGINT, then finish what is under way (at most `GRACE_SECONDS`).
 
-    Requests are refused while `dark` says that the location is. `collector` takes the traces, if there is one.
+    Requests are refused while `dark` says that the location is. `collector` takes the traces, if there is one, and
+    `outermost` makes of the application what gives a platform's own words their meaning.
     """
     for noisy in ("kserve", "kserve.trace", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -257,7 +276,7 @@ def serve(served: Served, *, host: str, port: int, dark: Callable[[], bool], col
     metrics, tracing = ServerMetrics(served.labels), traced or Untraced()
     features = served.features
     model = RowModel(served, metrics, tracing) if features is None else EntityModel(served, features, metrics, tracing)
-    ProblemServer(model, host, port, dark).run()
+    ProblemServer(model, host, port, dark, outermost).run()
     if traced is not None:
         traced.close()
 

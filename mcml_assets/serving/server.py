@@ -12,7 +12,7 @@ import time
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import CorruptSnapshot, McmlError, ModelRejected, ObjectNotFound, TransientError
@@ -26,17 +26,23 @@ from mcml_assets.serving.package import check_golden, load_model, read_package
 from mcml_assets.serving.prediction_log.spool import Answered, Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mcml_assets.features.online import OnlineReader
     from mcml_assets.serving.package import ModelPackage, Predict
     from mcml_assets.serving.served import Served
 
+    Middleware = Callable[[Any], Any]
+    """Makes an ASGI application of one."""
+
 log = logging.getLogger("mcml_assets.serving.server")
 
 
-def main(arguments: "Sequence[str] | None" = None) -> int:
-    """Serve until SIGTERM; the exit status is 1 when the server may not or cannot answer."""
+def main(arguments: "Sequence[str] | None" = None, outermost: "Middleware | None" = None) -> int:
+    """Serve until SIGTERM; the exit status is 1 when the server may not or cannot answer.
+
+    `outermost` is around everything that looks at a request.
+    """
     options = _parser().parse_args(arguments)
     log_json_lines(logging.WARNING)
     log.setLevel(logging.INFO)
@@ -57,7 +63,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     from mcml_assets.serving.model_server import serve  # noqa: PLC0415 - KServe, 1 s: a refused package never needs it
 
     dark = planned_outage(options.fault_plan, options.location)
-    serve(served, host=options.host, port=options.port, dark=dark, collector=collector)
+    serve(served, host=options.host, port=options.port, dark=dark, collector=collector, outermost=outermost)
     return 0
 
 

@@ -1,19 +1,30 @@
 """A model server's spans: the request, its feature lookup and its model. OpenTelemetry is imported only where it is on.
 
 Spans wait in a bounded queue for a thread that sends them; what a collector does not take is dropped, and nobody waits.
+Whoever asks somebody else within a request sends `onward` along, so that the trace goes on there.
 """
 
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from mcml_assets.serving.collector import Collector
 
 SERVICE = "mcml-endpoint"
 TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
 QUEUED_SPANS = 2048
 SEND_SECONDS = 1.0  # for one batch; the sending thread alone waits
+
+
+_ONWARD: ContextVar[Mapping[str, str]] = ContextVar("onward")
+
+
+def onward() -> dict[str, str]:
+    """The headers by which the trace of the present request goes on to who is asked next; none outside of one."""
+    return dict(_ONWARD.get({}))
 
 
 class Tracing(Protocol):
@@ -35,10 +46,12 @@ class Note(Protocol):
 
 
 class Untraced:
-    """Notes nothing, for the price of nothing."""
+    """Notes nothing; a caller's trace goes on as it came."""
 
     def request(self, name: str, headers: Mapping[str, str]) -> "AbstractContextManager[Note]":
-        """Nothing."""
+        """No span: who is asked next belongs below the caller's."""
+        known, _ = trace_of(headers)
+        _ONWARD.set({key: headers[key] for key in (TRACEPARENT, TRACESTATE) if known is not None and key in headers})
         return nullcontext(_forget)
 
     def step(self, name: str) -> AbstractContextManager[None]:
@@ -81,13 +94,26 @@ class Traced:
             def note(attributes: Mapping[str, Any]) -> None:
                 span.set_attributes(dict(attributes))
 
-            yield note
+            with self._going_on():
+                yield note
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """A span within the request's."""
-        with self._tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False):
+        started = self._tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False)
+        with started, self._going_on():
             yield
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Who is asked meanwhile belongs below the present span."""
+        headers: dict[str, str] = {}
+        self._propagator.inject(headers)
+        before = _ONWARD.set(headers)
+        try:
+            yield
+        finally:
+            _ONWARD.reset(before)
 
     def close(self) -> None:
         """Send what waits, as far as the collector takes it at once."""

@@ -12,7 +12,7 @@ from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.serving.collector import Collector, collector_at
 from mcml_assets.serving.json_log import FACTS, TRACE_ID, JsonLines
 from mcml_assets.serving.server_metrics import OTHER, VERBS, verb_of
-from mcml_assets.serving.tracing import Traced, trace_of
+from mcml_assets.serving.tracing import Traced, Untraced, onward, trace_of
 from mcml_assets_tests.ports import free_ports
 
 
@@ -57,6 +57,34 @@ def test_spans_for_nobody_are_dropped_and_nothing_is_raised() -> None:
         with traced.request("endpoint infer", {}) as note, traced.step("model"):
             note({"route_epoch": 1})
     traced.close()
+
+
+def test_who_is_asked_within_a_request_goes_on_with_its_trace() -> None:
+    """Below the step that asks where spans are kept, below the caller's own span where none are, and of no trace outside."""
+    (port,) = free_ports(1)
+    trace, caller = f"{5:032x}", f"{6:016x}"
+    headers = {"traceparent": f"00-{trace}-{caller}-01", "tracestate": "a=b"}
+    traced = Traced(Collector("127.0.0.1", port, 0.0), {})
+    with traced.request("endpoint infer", headers):
+        request = onward()
+        with traced.step("model"):
+            step = onward()
+        assert onward() == request
+    parents = [trace_and_parent(asked["traceparent"]) for asked in (request, step)]
+    assert [of for of, _ in parents] == [trace, trace]
+    assert len({caller, *(parent for _, parent in parents)}) == 3
+    assert step["tracestate"] == "a=b"
+    assert onward() == {}
+    traced.close()
+    with Untraced().request("endpoint infer", headers), Untraced().step("model"):
+        assert onward() == headers
+    with Untraced().request("endpoint infer", {"traceparent": "nothing", "tracestate": "a=b"}):
+        assert onward() == {}
+
+
+def trace_and_parent(header: str) -> tuple[str, str]:
+    _, trace, parent, _ = header.split("-")
+    return trace, parent
 
 
 @given(header=st.text(max_size=60))

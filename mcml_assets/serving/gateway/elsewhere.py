@@ -20,6 +20,8 @@ from mcml_assets.domain.topology import Location
 from mcml_assets.serving.interface import OUTPUT
 from mcml_assets.serving.package import ModelPackage
 from mcml_assets.serving.row_tensors import row_tensors
+from mcml_assets.serving.sagemaker.objects import trace_attributes
+from mcml_assets.serving.tracing import onward
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +90,8 @@ def ask_cluster(location: str, cluster: ClusterEndpoints, workload: str, url: st
     def ask(body: bytes) -> bytes:
         try:
             # The certificate is judged by the service's own name, wherever the ingress is.
-            answer = client.post(path, content=body, headers=headers, extensions={"sni_hostname": host.hostname})
+            named = {"sni_hostname": host.hostname}
+            answer = client.post(path, content=body, headers=headers | onward(), extensions=named)
         except httpx.HTTPError as error:
             raise LocationUnavailable(location, f"its InferenceService does not answer ({type(error).__name__})") from None
         if answer.status_code != httpx.codes.OK:
@@ -116,7 +119,9 @@ def ask_sagemaker(location: Location, sagemaker: SageMakerEndpoints, arn: str, s
 
     def ask(body: bytes) -> bytes:
         with typed(location.key, f"SageMaker endpoint {name}"):
-            answer = client().invoke_endpoint(EndpointName=name, Body=body, ContentType=MEDIA_TYPE, Accept=MEDIA_TYPE)
+            answer = client().invoke_endpoint(
+                EndpointName=name, Body=body, ContentType=MEDIA_TYPE, Accept=MEDIA_TYPE, **trace_attributes(onward())
+            )
             return answer["Body"].read()
 
     return ask

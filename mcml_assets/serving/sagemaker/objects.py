@@ -8,6 +8,7 @@ by the same record.
 import base64
 import json
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from mcml_assets.domain.endpoint_access import SageMakerEndpoints
@@ -15,11 +16,14 @@ from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.snapshot import canonical_json
 from mcml_assets.serving.interfaces import EndpointState, EndpointStatus, Manifest
 from mcml_assets.serving.manifest import PACKAGE_MOUNT, WantedEndpoint, read_manifest
+from mcml_assets.serving.tracing import TRACEPARENT
 
 VARIANT = "main"
 ARGUMENTS, MANIFEST = "MCML_ARGUMENTS", "MCML_MANIFEST_"
 WANTED_TAG, FORMER_TAG = "mcml:wanted", "mcml:former"
 NONE = "none"
+# Of the custom attributes: SageMaker passes these on with an invocation, and drops a caller's headers.
+TRACE_PREFIX = f"{TRACEPARENT}="
 PACKAGE_FOLDER = "/opt/ml/model"  # where SageMaker puts the model's data
 VALUE_LENGTH = 1000  # of the 1,024 characters that a variable may have
 
@@ -139,3 +143,9 @@ def _chunks(manifest: Manifest) -> dict[str, str]:
     packed = base64.b64encode(zlib.compress(canonical_json(dict(manifest)), 9)).decode()
     parts = [packed[start : start + VALUE_LENGTH] for start in range(0, len(packed), VALUE_LENGTH)]
     return {f"{MANIFEST}{number}": part for number, part in enumerate(parts)}
+
+
+def trace_attributes(headers: Mapping[str, str]) -> dict[str, str]:
+    """The argument of an invocation by which a request's trace goes on; none where there is no trace."""
+    parent = headers.get(TRACEPARENT)
+    return {"CustomAttributes": TRACE_PREFIX + parent} if parent is not None else {}

@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,11 +28,13 @@ from mcml_assets_tests.serving.edge.certificates import Issued
 
 
 @contextmanager
-def container(arguments: Sequence[str], package: Path, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def container(
+    arguments: Sequence[str], package: Path, port: int, log: Path, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     """The model server of a pod's container: its arguments, with the package where the storage initializer puts it."""
     here = [str(package) if argument == PACKAGE_MOUNT else argument for argument in arguments]
     command = [sys.executable, "-m", SERVER_MODULE, *here, "--host", "127.0.0.1", "--port", str(port)]
-    with _process(command, {}, log) as process:
+    with _process(command, dict(environment), log) as process:
         yield process
 
 
@@ -72,17 +74,20 @@ def ingress(host: str, issued: Issued, port: int, behind: int) -> Iterator[list[
         def answer(self, body: bytes) -> tuple[int, bytes]:
             if self.headers["host"] != host:
                 return 404, b""
-            return self.passed_on(f"http://127.0.0.1:{behind}{self.path}", body)
+            return self.passed_on(f"http://127.0.0.1:{behind}{self.path}", body, self.kept("content-type", "traceparent"))
 
     with _served(Ingress, port, context):
         yield asked
 
 
 @contextmanager
-def runtime(port: int, control: str, behind: int, key: str, secret: str, region: str) -> Iterator[list[tuple[str, bytes]]]:
+def runtime(
+    port: int, control: str, behind: Sequence[int], key: str, secret: str, region: str
+) -> Iterator[list[tuple[str, bytes]]]:
     """SageMaker: invocations are judged by their signature (SigV4) and sent to the container, all else is `control`'s (moto).
 
-    Yields path and body of each invocation whose signature held.
+    Of the containers' ports `behind` the last one is the version that answers. Yields path and body of each invocation
+    whose signature held.
     """
     invoked: list[tuple[str, bytes]] = []
 
@@ -93,7 +98,8 @@ def runtime(port: int, control: str, behind: int, key: str, secret: str, region:
             if not self._is_signed(body):
                 return 403, json.dumps({"message": "SignatureDoesNotMatch"}).encode()
             invoked.append((self.path, body))
-            return self.passed_on(f"http://127.0.0.1:{behind}/invocations", body)
+            kept = self.kept("content-type", "x-amzn-sagemaker-custom-attributes")
+            return self.passed_on(f"http://127.0.0.1:{behind[-1]}/invocations", body, kept)
 
         def _is_signed(self, body: bytes) -> bool:
             given: str = self.headers.get("authorization", "")
@@ -123,11 +129,14 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self, body: bytes) -> tuple[int, bytes]:
         raise NotImplementedError
 
-    def passed_on(self, url: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    def kept(self, *names: str) -> dict[str, str]:
+        """Of the request's headers those that go on."""
+        return {name: self.headers[name] for name in names if name in self.headers}
+
+    def passed_on(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         """What who is behind answers; 503 for nobody."""
-        sent = headers or {"content-type": "application/json"}
         try:
-            answer = httpx.request(self.command, url, content=body, headers=sent, trust_env=False, timeout=10)
+            answer = httpx.request(self.command, url, content=body, headers=headers, trust_env=False, timeout=10)
         except httpx.TransportError:
             return 503, b""
         return answer.status_code, answer.content

@@ -69,15 +69,17 @@ gateway is one: it is ready only while the golden predictions come back right fr
   asset, and removed when neither wanted nor kept for rollback. KServe's storage initializer or SageMaker brings it to the
   server, which refuses to start on another digest and is ready only when its golden predictions pass.
 - **A gateway answers for one version.** While a platform goes from one version to the next, the edge asks another location
-  until the next gateway, which waits beside the former, is ready: about two seconds, in which a workload with one location
-  is not answered. For the same reason shares of requests that Knative gives a version are not for callers of the edge, and
-  rollouts by steps are this machine's only.
+  until the next gateway, which waits beside the former for as long as the platform takes, is ready: about two seconds, in
+  which a workload with one location is not answered. For the same reason shares of requests that Knative gives a version are
+  not for callers of the edge, and rollouts by steps are this machine's only.
+- **A trace goes on** to the model: to KServe as `traceparent`, to SageMaker, which drops headers, as a custom attribute that
+  its container reads.
 - **Gateways run where the edge runs**, and there a location's features must be: the folder that `feature_snapshot` fills.
 
 A test asks a real Envoy, whose gateways ask real model servers: one behind TLS under another host's name, one behind a
-server that judges each signature (SigV4) by botocore's own algorithm. One of them is killed under load, and no request is
-lost. Unverified: a real ingress (Istio, Kourier, a cloud's balancer) and callers' tokens in front of it, which are not sent;
-SageMaker's own runtime, its limits and its `ModelError`.
+server that judges each signature (SigV4) by botocore's own algorithm. One of them changes its version under load, then is
+killed, and no request is lost. Unverified: a real ingress (Istio, Kourier, a cloud's balancer) and callers' tokens in front
+of it, which are not sent; SageMaker's own runtime, its limits and its `ModelError`.
 
 **SageMaker's containers** start as `python -m mcml_assets.serving.sagemaker.container serve`, which must be the image's
 entry point; a test starts it so, and asks `/ping` and `/invocations`. The image itself is not built here.

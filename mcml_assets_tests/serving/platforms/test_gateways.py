@@ -1,8 +1,9 @@
 """Promises of gateways: the edge of this machine is answered by models elsewhere as by its own, and nothing else changes."""
 
 import json
+import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from mcml_assets.serving.data_plane import ensure_data_plane, stop_data_plane
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.gateway.elsewhere import ask_cluster, ask_sagemaker
 from mcml_assets.serving.golden import ask_golden
+from mcml_assets.serving.instance import find_instances
 from mcml_assets.serving.interfaces import EndpointState
 from mcml_assets.serving.kserve.platform import KServePlatform
 from mcml_assets.serving.manifest import inference_service
@@ -28,15 +30,17 @@ from mcml_assets.serving.platforms import PlacedPlatforms, placed_platforms
 from mcml_assets.serving.routes import publish_route
 from mcml_assets.serving.sagemaker.objects import model_request
 from mcml_assets_tests.ports import free_ports
+from mcml_assets_tests.serving.collector import Collected, Span, collector
 from mcml_assets_tests.serving.edge.certificates import Authority
 from mcml_assets_tests.serving.platforms.benches import REGION, SageMakerBench, s3_location
 from mcml_assets_tests.serving.platforms.elsewhere import container, ingress, runtime, sagemaker_container
 from mcml_assets_tests.serving.platforms.kserve_controller import KServeController
 from mcml_assets_tests.serving.platforms.kubernetes_api import TOKEN, api_server, kubeconfig
-from mcml_assets_tests.serving.platforms.sagemaker_api import sagemaker
+from mcml_assets_tests.serving.platforms.sagemaker_api import SageMaker, sagemaker
 from mcml_assets_tests.serving.served_shop import CUSTOMER, FEATURE_SNAPSHOT, PRIMARY, TIME, WARM, Shop, build_shop
 from mcml_assets_tests.serving.test_data_plane import traffic
 from mcml_assets_tests.serving.waiting import until
+from mcml_assets_tests.serving.watched_shop import ask
 
 KEY, SECRET = "AKIATEST", "a-secret-of-nobody"
 HOST = "shop-mcml.gke.example.com"
@@ -85,13 +89,19 @@ clouds:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """The shop, its platforms, and what the platforms' own doors saw."""
+    """The shop, its platforms, and what the platforms' own doors saw; SageMaker's containers by version, and the ports of
+    those that answer or did.
+    """
 
     shop: Shop
     platforms: PlacedPlatforms
     invoked: list[tuple[str, bytes]]
     names: list[str]
-    sagemaker: Popen[bytes]
+    aws: SageMaker
+    sagemaker: list[Popen[bytes]]
+    behind: list[int]
+    second_port: int
+    collected: Collected
 
 
 @pytest.fixture(scope="module")
@@ -100,33 +110,39 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     home = tmp_path_factory.mktemp("home")
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        sage_port, pod_port, ingress_port, runtime_port = free_ports(4)
+        first_port, second_port, pod_port, ingress_port, runtime_port = free_ports(5)
         authority = Authority(home)
         topology = home / "topology.yaml"
         named = {"runtime": f"http://127.0.0.1:{runtime_port}", "ingress": f"https://127.0.0.1:{ingress_port}"}
         topology.write_text(TOPOLOGY.format(**named, authority=authority.file))
-        built = build_shop(home, versions=1)
-        shop = Shop(built.workload, built.settings.model_copy(update={"topology": topology}), built.packages)
+        built = build_shop(home, versions=2)
+        collected = stack.enter_context(collector())
+        traces = {"otlp_endpoint": collected.address, "trace_share": 0.0}
+        shop = Shop(built.workload, built.settings.model_copy(update={"topology": topology, **traces}), built.packages)
+        tracing = {"MCML_OTLP_ENDPOINT": collected.address, "MCML_TRACE_SHARE": "0"}
         server = stack.enter_context(api_server(NAMESPACE))
         (home / "kubeconfig").write_text(kubeconfig(f"http://127.0.0.1:{server.server_port}", TOKEN, CONTEXT))
         for name, value in (("KUBECONFIG", str(home / "kubeconfig")), ("TEST_KEY", KEY), ("TEST_SECRET", SECRET)):
             patch.setenv(name, value)
         aws = stack.enter_context(sagemaker(REGION))
         platforms = placed_platforms(shop.settings)
-        manifests = {key: _manifest(shop, platforms.topology.location(key)) for key in (PRIMARY, WARM)}
-        invoked = stack.enter_context(runtime(runtime_port, aws.address, sage_port, KEY, SECRET, REGION))
+        manifests = {key: _manifest(shop, platforms.topology.location(key), 1) for key in (PRIMARY, WARM)}
+        behind = [first_port]
+        invoked = stack.enter_context(runtime(runtime_port, aws.address, behind, KEY, SECRET, REGION))
         names = stack.enter_context(ingress(HOST, authority.issue("ingress", host=HOST), ingress_port, pod_port))
         access = platforms.topology.location(PRIMARY).endpoints
-        environment = model_request(manifests[PRIMARY], access)["PrimaryContainer"]["Environment"]  # pyright: ignore[reportArgumentType] - by the topology above
-        sage = stack.enter_context(sagemaker_container(environment, shop.packages[1], sage_port, home / "sagemaker.log"))
+        containers = list[Popen[bytes]]()
+        for version, port in ((1, first_port), (2, second_port)):
+            manifest = _manifest(shop, platforms.topology.location(PRIMARY), version)
+            environment = tracing | model_request(manifest, access)["PrimaryContainer"]["Environment"]  # pyright: ignore[reportArgumentType] - by the topology above
+            log = home / f"sagemaker-{version}.log"
+            containers.append(stack.enter_context(sagemaker_container(environment, shop.packages[version], port, log)))
         arguments = manifests[WARM]["spec"]["predictor"]["containers"][0]["args"]
-        stack.enter_context(container(arguments, shop.packages[1], pod_port, home / "pod.log"))
+        stack.enter_context(container(arguments, shop.packages[1], pod_port, home / "pod.log", tracing))
         stack.callback(stop_data_plane, shop.settings)
         ensure_data_plane(shop.settings)
         for key in (PRIMARY, WARM):
-            # As `endpoint` does before it wants one.
-            held = held_package_folder(shop.settings.location_folder(key), "shop", shop.digest(1))
-            shutil.copytree(shop.packages[1], held)
+            _hold(shop, key, 1)
             platforms.apply(manifests[key])
         cluster = platforms.topology.location(WARM).endpoints
         assert isinstance(cluster, ClusterEndpoints)
@@ -135,14 +151,20 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
         publish_route(plan_route("shop", placement, PRIMARY, {PRIMARY, WARM}, 1, 1, TIME), shop.settings)
         for key in (PRIMARY, WARM):
             assert platforms.wait_ready(f"shop@{key}", shop.digest(1), 90).state is EndpointState.READY
-        yield Elsewhere(shop, platforms, invoked, names, sage)
+        yield Elsewhere(shop, platforms, invoked, names, aws, containers, behind, second_port, collected)
 
 
-def _manifest(shop: Shop, location: Location) -> dict[str, Any]:
+def _manifest(shop: Shop, location: Location, version: int) -> dict[str, Any]:
     return inference_service(
-        shop.workload, shop.workload.placed(location.key), package_uri=f"s3://{location.bucket}/endpoints/shop/1",
-        features_uri=None, model_version=1, digest=shop.digest(1),
+        shop.workload, shop.workload.placed(location.key), package_uri=f"s3://{location.bucket}/endpoints/shop/{version}",
+        features_uri=None, model_version=version, digest=shop.digest(version),
     )  # fmt: skip
+
+
+def _hold(shop: Shop, key: str, version: int) -> None:
+    """The location holds the package, as the `endpoint` asset sees to before it wants one."""
+    held = held_package_folder(shop.settings.location_folder(key), "shop", shop.digest(version))
+    shutil.copytree(shop.packages[version], held)
 
 
 @pytest.mark.live
@@ -165,6 +187,43 @@ def test_a_model_elsewhere_answers_through_the_edge(elsewhere: Elsewhere) -> Non
     )  # fmt: skip
 
 
+def traced_to_the_model(elsewhere: Elsewhere, key: str) -> None:
+    """Of one prediction it holds that its trace goes from the edge through the location's gateway to the model."""
+    trace, caller = secrets.token_hex(16), secrets.token_hex(8)
+    (answer,) = ask(elsewhere.shop, 1, headers={"traceparent": f"00-{trace}-{caller}-01"})
+    assert (answer.status_code, answer.headers.get("x-mcml-location")) == (200, key)
+    services = ("mcml-edge", "mcml-edge", *["mcml-endpoint"] * 4)
+    names = ("endpoint infer", "model", "endpoint infer", "model")
+
+    def gone() -> bool:
+        ways = [way_to(span, elsewhere.collected.trace(trace), caller) for span in elsewhere.collected.trace(trace)]
+        return any(
+            tuple(span.service for span in way) == services
+            and tuple(span.name for span in way[2:]) == names
+            and {span.attributes["mcml.location"] for span in way[2:]} == {key}
+            for way in ways
+        )
+
+    until(gone, "a way from the caller to the model elsewhere")
+
+
+def way_to(span: Span, spans: Sequence[Span], caller: str) -> list[Span]:
+    """The spans from the caller's to this one; none when one of them is not there."""
+    by_id, way = {one.id: one for one in spans}, [span]
+    while way[0].parent != caller:
+        above = by_id.get(way[0].parent)
+        if above is None:
+            return []
+        way.insert(0, above)
+    return way
+
+
+@pytest.mark.live
+def test_a_trace_goes_on_to_sagemaker(elsewhere: Elsewhere) -> None:
+    """SageMaker drops a caller's headers; its model's span stands below the gateway's all the same."""
+    traced_to_the_model(elsewhere, PRIMARY)
+
+
 @pytest.mark.live
 def test_parity_asks_the_models_elsewhere(elsewhere: Elsewhere) -> None:
     """What each location's gateway gives as golden predictions was computed there just now, and is the package's."""
@@ -180,6 +239,28 @@ def test_parity_asks_the_models_elsewhere(elsewhere: Elsewhere) -> None:
 
 
 @pytest.mark.live
+def test_no_request_is_lost_while_a_version_changes_elsewhere(elsewhere: Elsewhere) -> None:
+    """SageMaker shifts to another version in its own time, and the gateway of that version waits beside the former; in
+    between KServe answers, no answer is of another version than it says, and SageMaker answers again by itself.
+    """
+    shop, platforms, name = elsewhere.shop, elsewhere.platforms, f"shop@{PRIMARY}"
+    folder = DataPlaneFolder.of(shop.settings)
+    _hold(shop, PRIMARY, 2)
+    with traffic(shop.settings) as seen:
+        until(lambda: seen.locations[-3:] == [PRIMARY] * 3, "SageMaker answers")
+        platforms.apply(_manifest(shop, platforms.topology.location(PRIMARY), 2))
+        until(lambda: 2 in {one.version for one in find_instances(folder)}, "the gateway of version 2 starts")
+        assert "2" not in seen.versions
+        elsewhere.behind.append(elsewhere.second_port)
+        elsewhere.aws.ready("mcml-shop")
+        assert platforms.wait_ready(name, shop.digest(2), 90).version == 2
+        until(lambda: seen.versions[-20:] == ["2"] * 20, "version 2 answers")
+    assert seen.lost == []
+    pairs = set(zip(seen.locations, seen.versions, strict=True))
+    assert pairs == {(PRIMARY, "1"), (WARM, "1"), (PRIMARY, "2")}
+
+
+@pytest.mark.live
 def test_no_request_is_lost_with_a_model_elsewhere(elsewhere: Elsewhere) -> None:
     """SageMaker's container is killed under load: KServe answers, over TLS under the service's own name; nothing is lost, the
     endpoint is not healthy any more, and its gateway is not taken for hung.
@@ -188,12 +269,20 @@ def test_no_request_is_lost_with_a_model_elsewhere(elsewhere: Elsewhere) -> None
     gateway = platforms.status(f"shop@{PRIMARY}").pid
     with traffic(elsewhere.shop.settings) as seen:
         until(lambda: seen.locations[-3:] == [PRIMARY] * 3, "SageMaker answers")
-        elsewhere.sagemaker.kill()
+        for one in elsewhere.sagemaker:
+            one.kill()
         until(lambda: seen.locations[-20:] == [WARM] * 20, "KServe answers")
     assert seen.lost == []
     until(lambda: platforms.status(f"shop@{PRIMARY}").state is EndpointState.FAILED, "it is told")
     status = platforms.status(f"shop@{PRIMARY}")
     assert (status.error, status.pid, status.healthy) == ("LocationUnavailable", gateway, False)
+
+
+@pytest.mark.live
+def test_a_trace_goes_on_to_a_cluster(elsewhere: Elsewhere) -> None:
+    """The pod's span stands below the gateway's, through the cluster's ingress."""
+    assert None not in [one.poll() for one in elsewhere.sagemaker]
+    traced_to_the_model(elsewhere, WARM)
 
 
 def test_features_travel_under_tls_alone(tmp_path: Path) -> None:
@@ -223,12 +312,12 @@ def test_a_wrong_signature_is_told() -> None:
         ask_sagemaker(s3_location(access), access, "arn:aws:sagemaker:eu-west-2:000000000000:endpoint/mcml-shop", 2)(b"{}")
 
     with (
-        runtime(port, f"http://127.0.0.1:{nobody}", nobody, "AKIATEST", "another", REGION),
+        runtime(port, f"http://127.0.0.1:{nobody}", [nobody], "AKIATEST", "another", REGION),
         pytest.raises(CredentialsRejected, match="mcml-shop"),
     ):
         ask()
     with (
-        runtime(port, f"http://127.0.0.1:{nobody}", nobody, "AKIATEST", "test", REGION) as invoked,
+        runtime(port, f"http://127.0.0.1:{nobody}", [nobody], "AKIATEST", "test", REGION) as invoked,
         pytest.raises(LocationUnavailable, match="503"),
     ):
         ask()

@@ -24,7 +24,7 @@ START_SECONDS = 90.0
 @pytest.mark.live
 def test_sagemaker_is_answered(tmp_path: Path) -> None:
     """Started with `serve` and the model's environment alone, the container is ready by `/ping` once its package gave the
-    golden predictions, and scores what is sent to `/invocations`.
+    golden predictions, and scores what is sent to `/invocations`: a prediction as any other, counted, and logged by its trace.
     """
     shop = build_shop(tmp_path, versions=1)
     access = SageMakerBench.access_at(None)
@@ -66,6 +66,11 @@ def test_sagemaker_is_answered(tmp_path: Path) -> None:
             entity = {"inputs": [{"name": "customer_id", "datatype": "INT64", "shape": [1], "data": [CUSTOMER]}]}
             assert client.post("/invocations", json=entity).json()["type"] == "urn:mcml:invalid-request"
             assert client.get("/pong").status_code == 404
+            trace = f"{7:032x}"
+            attributes = {"x-amzn-sagemaker-custom-attributes": f"traceparent=00-{trace}-{8:016x}-01"}
+            assert client.post("/invocations", json=body, headers=attributes).status_code == 200
+            assert trace in (tmp_path / "server.log").read_text()
+            assert 'mcml_endpoint_requests_total{status="200",verb="infer"} 2.0' in client.get("/metrics").text
     finally:
         process.terminate()
         process.wait(timeout=30)

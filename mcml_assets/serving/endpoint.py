@@ -5,13 +5,11 @@ are `rollout/`'s; what fails leaves the old one serving; what dies is started ag
 endpoints, ports and start slots are `controller.py`'s.
 """
 
-import json
 import logging
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import yaml
@@ -31,7 +29,7 @@ from mcml_assets.serving.processes import ask_to_end, is_alive, kill
 from mcml_assets.serving.rollout.location import LocationRollout, rollout_of
 from mcml_assets.serving.rollout.record import take_order
 from mcml_assets.serving.rollout.watch import EdgeCounts
-from mcml_assets.serving.trouble import Trouble
+from mcml_assets.serving.trouble import Trouble, clock, last_word
 from mcml_assets.serving.watched_server import DrainingServer, WatchedServer
 
 START_SECONDS = 120.0  # two cores that start seven servers
@@ -40,8 +38,6 @@ UNANSWERED_FAILED = 2
 UNANSWERED_KILLED = 5
 UNANSWERED_STALLED = 30
 """The same while no server of this machine answers: about two minutes."""
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
 FORGET_SECONDS = 60.0
 OVERLAP_SECONDS = 2.0  # until the edge has seen the new server answer
 DRAIN_SECONDS = 3.0
@@ -197,7 +193,7 @@ class Endpoint:
         status = EndpointStatus(
             name=self.name,
             state=state,
-            since=_clock(),
+            since=clock(),
             message=message,
             error=error,
             wanted_version=self.wanted.version,
@@ -273,11 +269,12 @@ class Endpoint:
             self._retire(server, now)
         elif not is_alive(server.instance.process):
             self.candidate = None
-            error, message = self._last_word()
+            error, message = last_word(self.folder, self.name)
             self._note(revision, EndpointState.FAILED, message, now, error)
         elif server.take_answer(now, 0.2, pool):
             self._take_up(server, now)
-        elif now - server.began > START_SECONDS:
+        elif now - server.began > START_SECONDS and not (server.instance.gateway and server.speaks):
+            # A gateway is there in time, and waits for its platform, which may take long to change version.
             kill(server.instance.process)
             self.candidate = None
             self._note(revision, EndpointState.FAILED, f"not ready {START_SECONDS:g} s after its start", now)
@@ -354,25 +351,9 @@ class Endpoint:
                 ask_to_end(entry.instance.process)
 
     def _note(self, revision: str, state: EndpointState, message: str, now: float, error: str | None = None) -> None:
-        """Remember a failure; the first restart of what had served comes at once, the next ones ever later."""
-        before = self.troubles.get(revision)
-        failures = 1 if before is None else before.failures + 1
-        trouble = Trouble(state, message, failures, now, error)
-        if not trouble.permanent:
-            immediate = state is EndpointState.STOPPED and failures == 1
-            pause = 0.0 if immediate else min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
-            again = f"{message}; failure {failures}, tried again at {_clock(pause)}"
-            trouble = replace(trouble, not_before=now + pause, message=again)
-        self.troubles[revision] = trouble
+        """Remember a failure."""
+        trouble = self.troubles[revision] = Trouble.after(self.troubles.get(revision), state, message, now, error)
         log.warning("%s: %s", self.name, trouble.message)
-
-    def _last_word(self) -> tuple[str | None, str]:
-        """Error class and message that the last server left, as a container leaves a termination message."""
-        try:
-            said = json.loads(self.folder.endpoint("ended", self.name).read_bytes())
-        except FileNotFoundError:
-            return None, "the server ended without a word before it was ready"
-        return said["error"], f"{said['error']}: {said['message']}"
 
     def _verify_cold(self, wanted: WantedEndpoint) -> None:
         """A cold endpoint holds its package: say so only of the very package, checked once per manifest."""
@@ -394,7 +375,3 @@ class Endpoint:
     def _store(self, kind: str, revision: str) -> None:
         path = self.folder.endpoint("former" if kind == "former" else "answering", self.name)
         write_atomically(path, yaml.safe_dump(self._documents[revision], sort_keys=False))
-
-
-def _clock(after_seconds: float = 0.0) -> str:
-    return (datetime.now(UTC) + timedelta(seconds=after_seconds)).isoformat(timespec="milliseconds")

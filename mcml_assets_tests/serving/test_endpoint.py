@@ -1,24 +1,32 @@
 """Promises of an endpoint's life: what fails forever costs little, and what cannot work is not tried again."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 
+import psutil
 import pytest
 
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.serving import instance
 from mcml_assets.serving.endpoint import Endpoint, is_stalled
+from mcml_assets.serving.instance import Instance
 from mcml_assets.serving.interfaces import EndpointState
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.manifest import inference_service
 from mcml_assets.serving.processes import is_alive
+from mcml_assets.serving.watched_server import WatchedServer
 from mcml_assets_tests.ports import free_port_range
 from mcml_assets_tests.serving.served_shop import PRIMARY, shop_workload
 
 NAME = f"shop@{PRIMARY}"
+DIGEST = "a" * 64
 
 
 @pytest.fixture
@@ -32,7 +40,7 @@ def platform(tmp_path: Path) -> LocalEndpointPlatform:
         package_uri=(tmp_path / "package").as_uri(),
         features_uri=(tmp_path / "features").as_uri(),
         model_version=1,
-        digest="a" * 64,
+        digest=DIGEST,
     )
     platform.apply(manifest)
     return platform
@@ -100,3 +108,48 @@ def test_an_unreadable_manifest_leaves_the_former_one(platform: LocalEndpointPla
         endpoint.want()
     assert endpoint.wanted is not None
     assert endpoint.due(0.0) == endpoint.wanted
+
+
+@contextmanager
+def never_ready() -> Iterator[int]:
+    """The port of a server that says of itself, as the endpoint's, that it is not ready."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503)
+            self.send_header("x-mcml-location", PRIMARY)
+            self.send_header("x-mcml-digest", DIGEST)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", free_port_range(1)), Handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("gateway", [True, False])
+def test_a_gateway_waits_for_its_platform_and_a_server_is_given_up(platform: LocalEndpointPlatform, gateway: bool) -> None:
+    """An hour that a platform takes to change version ends no gateway, which answers with the very moment; a server that
+    speaks and is never ready is ended in minutes.
+    """
+    endpoint = Endpoint(NAME, platform.folder)
+    endpoint.want()
+    assert endpoint.wanted is not None
+    with never_ready() as port, ThreadPoolExecutor(1) as pool, psutil.Popen(["/bin/sleep", "600"]) as process:
+        server = Instance(psutil.Process(process.pid), NAME, port, 1, DIGEST, endpoint.wanted.revision, gateway)
+        endpoint.candidate = candidate = WatchedServer(server, 0.0)
+        for now in range(1, 3600, 30):
+            endpoint.step(now, pool)
+            if candidate.probe is not None:
+                wait([candidate.probe])
+        given_up = endpoint.candidate is None
+        process.kill()
+    assert given_up is not gateway

@@ -117,13 +117,14 @@ def _routes_of(route: Route, addresses: Addresses, hedge_seconds: float) -> list
     """The paths of a workload in a jurisdiction, with the retries that carry a request past a dead location.
 
     A location that has not answered after a moment is asked no less, but another one is asked too, and the first answer
-    counts (hedging): a prediction changes nothing, so it may be made twice.
+    counts (hedging): a prediction changes nothing, so it may be made twice. Where no other one runs, nothing is gained by
+    asking the same one twice, at the very time when it answers for all.
     """
     timeout = max(
         (address.timeout_seconds for entry in route.weights if (address := addresses.get(_key(route, entry.location)))),
         default=DEFAULT_TIMEOUT_SECONDS,
     )
-    tries = len({entry.priority for entry in route.weights})
+    tries = len({entry.priority for entry in route.weights if _key(route, entry.location) in addresses})
     mirrors = mirror_policies(route, _copies(route, addresses))
     retry_policy = {
         "retry_on": "connect-failure,refused-stream,reset,5xx",

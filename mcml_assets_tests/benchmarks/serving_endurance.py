@@ -22,15 +22,12 @@ from mcml_assets.serving.edge.envoy import is_edge
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.instance import find_instances
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
-from mcml_assets.serving.package import write_package
 from mcml_assets.serving.processes import find
 from mcml_assets.serving.rollout.record import read_record
-from mcml_assets.training.candidate import train_candidate
 from mcml_assets_tests.benchmarks.load import Answer, Load
 from mcml_assets_tests.benchmarks.report import Result
 from mcml_assets_tests.benchmarks.turning_model import TurningModel
-from mcml_assets_tests.serving.served_shop import COLD, PRIMARY, TIME, TRAINING_SNAPSHOT, WARM, Shop
-from mcml_assets_tests.training.synthetic import make_rows
+from mcml_assets_tests.serving.served_shop import COLD, PRIMARY, WARM, Shop, train_package
 
 # The location that is measured comes first: the others keep their version.
 STEPS = RolloutSteps(percents=(20, 100), dwell_seconds=30, shadow_seconds=3, canaries=(PRIMARY,))
@@ -192,13 +189,7 @@ def _write_turning(shop: Shop, turned: Path) -> None:
     """
     if not Path("mcml_assets_tests").is_dir():
         raise SystemExit(f"run this from the project's folder, not from {Path.cwd()}")
-    rows = make_rows(seed=2)
-    candidate = train_candidate(shop.workload, rows.x, rows.y, entities=rows.entities, times=rows.times)
-    write_package(
-        shop.packages[2], model=TurningModel(candidate.model, str(turned)), workload=shop.workload, jurisdiction="UK",
-        version=2, snapshots={"feature_snapshot": TRAINING_SNAPSHOT}, mlflow_run_id="c" * 32,
-        x_sample=candidate.x_test, created_at=TIME,
-    )  # fmt: skip
+    train_package(shop.packages[2], shop.workload, 2, lambda model: TurningModel(model, str(turned)))
 
 
 def _reach(shop: Shop, name: str, phase: Phase) -> None:

@@ -1,9 +1,11 @@
 """A small real workload to serve: trained packages, published features, and three locations, for the data plane's tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -92,19 +94,7 @@ def build_shop(home: Path, *, versions: int = 2, key_type: str = "int64", custom
     workload = shop_workload(home / "shop", key_type)
     packages = {version: home / "packages" / str(version) for version in range(1, versions + 1)}
     for version, folder in packages.items():
-        rows = make_rows(seed=version)
-        candidate = train_candidate(workload, rows.x, rows.y, entities=rows.entities, times=rows.times)
-        write_package(
-            folder,
-            model=candidate.model,
-            workload=workload,
-            jurisdiction="UK",
-            version=version,
-            snapshots={"feature_snapshot": TRAINING_SNAPSHOT},
-            mlflow_run_id="c" * 32,
-            x_sample=candidate.x_test,
-            created_at=TIME,
-        )
+        train_package(folder, workload, version)
     features = home / "features.parquet"
     sparse = SPARSE_CUSTOMER if isinstance(customer, int) else f"{customer}, sparse"
     frame = pd.DataFrame({"customer_id": [customer, sparse], "visits": [7, 3], "spent": [40.5, 1.0], "city": ["York", None]})
@@ -114,3 +104,20 @@ def build_shop(home: Path, *, versions: int = 2, key_type: str = "int64", custom
         files = {"customer/2024-06-01.parquet": features}
         publish(workload, placed.key, FEATURE_SNAPSHOT, files, datetime(2024, 7, 1, tzinfo=UTC), settings)
     return Shop(workload, settings, packages)
+
+
+def train_package(folder: Path, workload: Workload, version: int, changed: Callable[[Any], object] | None = None) -> None:
+    """A version of the workload's model as a package; `changed` makes another model of the trained one."""
+    rows = make_rows(seed=version)
+    candidate = train_candidate(workload, rows.x, rows.y, entities=rows.entities, times=rows.times)
+    write_package(
+        folder,
+        model=changed(candidate.model) if changed is not None else candidate.model,
+        workload=workload,
+        jurisdiction="UK",
+        version=version,
+        snapshots={"feature_snapshot": TRAINING_SNAPSHOT},
+        mlflow_run_id="c" * 32,
+        x_sample=candidate.x_test,
+        created_at=TIME,
+    )

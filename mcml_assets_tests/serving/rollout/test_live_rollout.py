@@ -26,11 +26,13 @@ from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.rollout.record import Order, give_order, read_record
 from mcml_assets.serving.routes import change_flag, publish_route
 from mcml_assets_tests.serving import waiting
-from mcml_assets_tests.serving.served_shop import PRIMARY, TIME, WARM, Shop, build_shop
-from mcml_assets_tests.serving.test_data_plane import READY_SECONDS, traffic, wait_for_edge
+from mcml_assets_tests.serving.rollout.slow_model import SlowModel
+from mcml_assets_tests.serving.served_shop import PRIMARY, TIME, WARM, Shop, build_shop, train_package
+from mcml_assets_tests.serving.test_data_plane import traffic, wait_for_edge
 
 pytestmark = pytest.mark.live
 PATIENCE_SECONDS = 180
+SLOW_SECONDS = 1.0
 STEPS = RolloutSteps(percents=(20, 100), dwell_seconds=2, shadow_seconds=1)
 # On a busy machine a sound server is slow at times, and misses an answer: only one that fails most is on trial here.
 OBJECTIVES = Objectives(availability=0.95, latency_milliseconds=400, latency_share=0.97)
@@ -54,7 +56,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             platform.apply(shop.manifest(key, 1))
         publish_route(plan_route("shop", shop.workload.placement("UK"), PRIMARY, {PRIMARY, WARM}, 1, 1, TIME), shop.settings)
         for key in (PRIMARY, WARM):
-            assert platform.wait_ready(f"shop@{key}", shop.digest(1), READY_SECONDS).state is EndpointState.READY
+            assert platform.wait_ready(f"shop@{key}", shop.digest(1), PATIENCE_SECONDS).state is EndpointState.READY
         wait_for_edge(shop)
         yield shop
     finally:
@@ -86,7 +88,7 @@ def test_a_version_reaches_all_locations_in_order_and_loses_no_request(shop: Sho
     with traffic(shop.settings) as seen:
         for key in (PRIMARY, WARM):
             platform.apply(shop.manifest(key, 2))
-            status = platform.wait_ready(f"shop@{key}", shop.digest(2), READY_SECONDS)
+            status = platform.wait_ready(f"shop@{key}", shop.digest(2), PATIENCE_SECONDS)
             assert (status.state, status.healthy, status.version) == (EndpointState.ROLLING_OUT, True, 1)
         until(lambda: phase(platform, WARM) is Phase.SHIFTING, "the canary location shifts")
         assert (phase(platform, PRIMARY), record(platform, PRIMARY).waits_for) == (Phase.WAITING, f"{WARM} comes first")
@@ -209,6 +211,29 @@ def test_a_location_gets_copies_while_a_flag_says_so(shop: Shop, platform: Local
         until(lambda: platform.folder.edge.joinpath("clusters.json").read_text().count("copies") == 0, "the edge was told")
     assert seen.lost == []
     assert set(seen.locations) == {PRIMARY}
+
+
+def test_a_version_that_is_slow_goes_back_and_names_the_objective(shop: Shop, platform: LocalEndpointPlatform) -> None:
+    """Right answers that come too late burn the budget of latency: nobody decides anything, and the event says which it was."""
+    slow = replace(shop, packages={**shop.packages, 4: shop.settings.home / "packages" / "slow"})
+    # Few copies, so that it keeps up, and no end of the trial but by a finding: how busy the machine is does not matter.
+    trial = replace(STEPS, shadow_seconds=PATIENCE_SECONDS, shadow_percent=1)
+    # No share of errors burns a budget of 10 % at the rate by which a rollout is judged: late is all that it can be.
+    objectives = replace(OBJECTIVES, availability=0.9)
+    serving = replace(shop.workload.serving, rollout=trial, objectives=objectives, timeout_seconds=30)
+    slow = replace(slow, workload=replace(shop.workload, serving=serving))
+    train_package(slow.packages[4], slow.workload, 4, lambda model: SlowModel(model, SLOW_SECONDS))
+    platform.apply(slow.manifest(WARM, 4))
+    status = platform.wait_ready(f"shop@{WARM}", slow.digest(4), PATIENCE_SECONDS)
+    assert (status.state, status.wanted_version) == (EndpointState.ROLLING_OUT, 4)
+    with traffic(shop.settings) as seen:
+        until(lambda: phase(platform, WARM) is Phase.ROLLED_BACK, "it goes back")
+    assert seen.lost == []
+    assert set(seen.versions) == {str(record(platform, WARM).former_version)}
+    assert [event.phase for event in record(platform, WARM).events][-2:] == [Phase.SHADOW, Phase.ROLLED_BACK]
+    reason = record(platform, WARM).reason or ""
+    assert reason.startswith("latency: ")
+    assert "took longer than 400 ms" in reason
 
 
 def test_no_copy_is_logged_as_a_prediction(shop: Shop, platform: LocalEndpointPlatform) -> None:

@@ -15,6 +15,9 @@ from dagster_k8s.client import DagsterKubernetesClient
 from mcml_assets.domain.compute_access import ClusterCompute, ComputeProfile
 
 HOME_MOUNT = "/var/lib/mcml"
+TOPOLOGY_MOUNT, TOPOLOGY_FILE = "/etc/mcml/topology", "topology.yaml"
+"""As the chart has them, so that one ConfigMap does for both."""
+RAY_TOKEN_KEY = "auth_token"  # noqa: S105 - the key's name, as KubeRay makes the Secret
 LOOK_SECONDS = 2.0
 # How each provider marks nodes that it may take away, and keeps other pods off them: "Spot VMs" of GKE's, "Add a Spot node
 # pool" of AKS's, "Managed node group capacity types" of EKS's documentation.
@@ -78,18 +81,45 @@ def pod_spec(access: ClusterCompute, profile: ComputeProfile, cloud: str) -> dic
         label, value = SPOT[cloud]
         selector[label] = value
         tolerations = [{"key": label, "operator": "Equal", "value": value, "effect": "NoSchedule"}]
+    mounts = [{"name": "home", "mount_path": HOME_MOUNT}]
+    volumes: list[dict[str, Any]] = [{"name": "home", "persistent_volume_claim": {"claim_name": access.home_claim}}]
+    if access.topology_config_map is not None:
+        mounts.append({"name": "topology", "mount_path": TOPOLOGY_MOUNT, "read_only": True})
+        volumes.append({"name": "topology", "config_map": {"name": access.topology_config_map}})
     return {
         "service_account_name": access.service_account,
         "node_selector": selector,
         "tolerations": tolerations,
         "security_context": {"run_as_non_root": True, "seccomp_profile": {"type": "RuntimeDefault"}},
-        "volumes": [{"name": "home", "persistent_volume_claim": {"claim_name": access.home_claim}}],
+        "volumes": volumes,
         "containers": [
             {
                 "image": access.image,
                 "resources": {"requests": dict(amounts), "limits": limits},
                 "security_context": {"allow_privilege_escalation": False, "capabilities": {"drop": ["ALL"]}},
-                "volume_mounts": [{"name": "home", "mount_path": HOME_MOUNT}],
+                "volume_mounts": mounts,
+                "env_from": [] if access.secret is None else [{"secret_ref": {"name": access.secret}}],
+                "env": _ray_token(access),
             }
         ],
     }
+
+
+def pod_labels(cloud: str) -> dict[str, str]:
+    """What a pod says of itself. Azure's webhook gives an identity's token only to pods that ask for it."""
+    return {"azure.workload.identity/use": "true"} if cloud == "azure" else {}
+
+
+def settings(access: ClusterCompute, environment: Mapping[str, str]) -> dict[str, str]:
+    """What a pod is told of our settings: neither folders of this machine nor any secret, which the pod's own Secret has."""
+    told = {name: environment[name] for name in ("MCML_PROFILE", "MCML_TOPOLOGY") if name in environment}
+    if access.topology_config_map is not None:
+        told["MCML_TOPOLOGY"] = f"{TOPOLOGY_MOUNT}/{TOPOLOGY_FILE}"
+    return told | {"MCML_HOME": HOME_MOUNT}
+
+
+def _ray_token(access: ClusterCompute) -> list[dict[str, Any]]:
+    if access.ray_token_secret is None:
+        return []
+    held = {"secret_key_ref": {"name": access.ray_token_secret, "key": RAY_TOKEN_KEY}}
+    return [{"name": "RAY_AUTH_MODE", "value": "token"}, {"name": "RAY_AUTH_TOKEN", "value_from": held}]

@@ -104,7 +104,8 @@ def _run(
                     extras=told,
                     command=["python", *command[1:]],
                     namespace=where.compute.namespace,
-                    env={**_settings(), "MCML_HOME": pods.HOME_MOUNT},
+                    env=pods.settings(where.compute, os.environ),
+                    base_pod_meta={"labels": pods.pod_labels(where.cloud)},
                     base_pod_spec=pods.pod_spec(where.compute, profile, where.cloud),
                 )
             except pods.NotToBeHad as error:
@@ -121,11 +122,6 @@ def _run(
         ) from error
     messages.extend(invocation.get_custom_messages())
     return None
-
-
-def _settings() -> dict[str, str]:
-    """What a pod is told of our settings: all of ours but folders of this machine, and no secret, which its own Secret has."""
-    return {name: value for name, value in os.environ.items() if name in ("MCML_PROFILE", "MCML_TOPOLOGY")}
 
 
 def _result(workload: Workload, noun: str, location: str, messages: list[Any]) -> Mapping[str, Any]:

@@ -59,6 +59,15 @@ class ClusterModel(BaseModel):
     home_claim: KubernetesName = Field(description="Persistent volume claim that is MCML_HOME in the pods.")
     wait_seconds: float = Field(600, description="How long a pod may find no node until the next profile is tried.", gt=0)
     ray: Text | None = Field(None, description=RAY)
+    topology_config_map: KubernetesName | None = Field(
+        None, description="ConfigMap whose key topology.yaml is this file. Absent: the image has what MCML_TOPOLOGY names."
+    )
+    secret: KubernetesName | None = Field(
+        None, description="Secret whose keys are the variables that this file names. Absent: the service account suffices."
+    )
+    ray_token_secret: KubernetesName | None = Field(
+        None, description="Secret whose key auth_token is the Ray cluster's, as KubeRay makes it. Absent: Ray asks for none."
+    )
 
 
 MODELS: Mapping[str, type[BaseModel]] = {"local": LocalModel, "kubernetes": ClusterModel}
@@ -77,6 +86,9 @@ def compute_problems(written: Any, store: StoreKind, region: KeyPath) -> Iterato
     # A pod elsewhere cannot read a folder of this machine.
     if store == "local" and platform != "local":
         yield Problem((*path, "platform"), f"{platform!r} works on a bucket, and this location's is a local folder")
+    if isinstance(model, ClusterModel) and model.ray_token_secret is not None and model.ray in (None, "local"):
+        said = "there is no Ray cluster to give it to: ray is missing" if model.ray is None else "a local Ray asks for no token"
+        yield Problem((*path, "ray_token_secret"), f'{said}; add ray: "ray://head:10001", or remove this key')
 
 
 def profile_problems(profiles: Mapping[str, ComputeProfileModel], offered: Sequence[str], region: KeyPath) -> Iterator[Problem]:

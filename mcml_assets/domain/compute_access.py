@@ -45,7 +45,9 @@ class ClusterCompute:
 
     `context` names the cluster in the kubeconfig file, `service_account` whose identity enters the location's bucket,
     `home_claim` the persistent volume claim that is MCML_HOME there. `wait_seconds` is how long a pod may find no node
-    until its profile counts as not to be had. `ray` is as for `LocalCompute`.
+    until its profile counts as not to be had. `ray` is as for `LocalCompute`. Three names are of objects in the namespace:
+    `topology_config_map` has the topology's file, `secret` the variables that the topology names, `ray_token_secret` what the
+    Ray cluster asks for; without one the image or the pod's identity has it, or nothing asks.
     """
 
     context: str
@@ -56,6 +58,9 @@ class ClusterCompute:
     wait_seconds: float
     platform: ComputeName = "kubernetes"
     ray: str | None = None
+    topology_config_map: str | None = None
+    secret: str | None = None
+    ray_token_secret: str | None = None
 
 
 ComputeAccess = LocalCompute | ClusterCompute

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import kubernetes_validate
 import pytest
 
-from mcml_assets.compute.pods import pod_spec
+from mcml_assets.compute.pods import pod_labels, pod_spec, settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.configuration.workload import load_workload
 from mcml_assets.domain.compute_access import ClusterCompute, ComputeProfile, in_order
@@ -67,6 +69,26 @@ def written(tmp_path: Path) -> Callable[..., Topology]:
             f"{WHERE}.compute.platform: unknown platform 'kubernets'; did you",
         ),
         ("home_claim: home", "home_claims: home", f"{WHERE}.compute.home_claims: unknown key; did you mean 'home_claim'?"),
+        (
+            "home_claim: home",
+            "home_claim: home, topology_configmap: mcml-topology",
+            f"{WHERE}.compute.topology_configmap: unknown key; did you mean 'topology_config_map'?",
+        ),
+        (
+            "home_claim: home",
+            "home_claim: home, secret: MCML_SECRETS",
+            f"{WHERE}.compute.secret: 'MCML_SECRETS' does not match ",
+        ),
+        (
+            "home_claim: home",
+            "home_claim: home, ray_token_secret: mcml-ray",
+            f"{WHERE}.compute.ray_token_secret: there is no Ray cluster to give it to: ray is missing; add ray: ",
+        ),
+        (
+            "home_claim: home",
+            "home_claim: home, ray: local, ray_token_secret: mcml-ray",
+            f"{WHERE}.compute.ray_token_secret: a local Ray asks for no token; add ray: ",
+        ),
         ("{kind: s3}", "{kind: local}", f"{WHERE}.compute.platform: 'kubernetes' works on a bucket, and this location's is a"),
         ("spot: true}\nclouds", "spott: true}\nclouds", "compute_profiles.spot.spott: unknown key; did you mean 'spot'?"),
     ],
@@ -127,3 +149,63 @@ def test_only_a_profile_with_an_accelerator_asks_for_one() -> None:
     }
     assert gpu["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert "nvidia.com/gpu" not in gpu["containers"][0]["resources"]["requests"]
+
+
+NAMES = {
+    "topology_config_map": "mcml-topology",
+    "secret": "mcml-secrets",
+    "ray": "ray://mcml-head-svc.mcml:10001",
+    "ray_token_secret": "mcml",
+}
+
+
+def pod_of(access: ClusterCompute, cloud: str = "aws") -> Any:
+    """The pod as it is sent to the cluster, made by Dagster's own client code and valid by Kubernetes' schema."""
+    from dagster_k8s.pipes import build_pod_body
+    from kubernetes.client import ApiClient
+
+    told = settings(access, {"MCML_TOPOLOGY": "/elsewhere.yaml", "MCML_PROFILE": "production", "MCML_REGISTER_TOKEN": "held"})
+    spec = pod_spec(access, ComputeProfile("small", 1, 1), cloud)
+    made = build_pod_body("work", None, ["python"], told, {"labels": pod_labels(cloud)}, spec)
+    sent: Any = ApiClient().sanitize_for_serialization(made)
+    kubernetes_validate.validate({"apiVersion": "v1", "kind": "Pod", **sent}, "1.31", strict=True)
+    return sent
+
+
+@pytest.mark.parametrize("left_out", [(), *((name,) for name in NAMES if name != "ray"), tuple(NAMES)])
+def test_a_pod_gets_what_the_topology_names_for_it_and_nothing_else(
+    written: Callable[..., Topology], left_out: tuple[str, ...]
+) -> None:
+    """The topology's file from its ConfigMap, variables from the Secret, Ray's token from the cluster's own: each only where it
+    is named, and no secret of the control plane in the pod's own text.
+    """
+    named = {name: value for name, value in NAMES.items() if name not in left_out}
+    block = "home_claim: home" + "".join(f', {name}: "{value}"' for name, value in named.items())
+    access = written(("home_claim: home", block)).location("aws/eu-west-2").compute
+    assert isinstance(access, ClusterCompute)
+    sent = pod_of(access)
+    (container,) = sent["spec"]["containers"]
+    variables = {each["name"]: each.get("value") or each["valueFrom"] for each in container["env"]}
+    mounts = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+    volumes = {each["name"]: each for each in sent["spec"]["volumes"]}
+    if "topology_config_map" in named:
+        assert variables["MCML_TOPOLOGY"] == "/etc/mcml/topology/topology.yaml"
+        assert volumes[mounts["/etc/mcml/topology"]]["configMap"] == {"name": "mcml-topology"}
+    else:
+        assert variables["MCML_TOPOLOGY"] == "/elsewhere.yaml"
+        assert mounts.keys() == {"/var/lib/mcml"}
+    expected = [{"secretRef": {"name": "mcml-secrets"}}] if "secret" in named else []
+    assert container.get("envFrom", []) == expected
+    token = {"secretKeyRef": {"name": "mcml", "key": "auth_token"}} if "ray_token_secret" in named else None
+    assert variables.get("RAY_AUTH_TOKEN") == token
+    assert variables.get("RAY_AUTH_MODE") == ("token" if token else None)
+    assert (variables["MCML_PROFILE"], variables["MCML_HOME"]) == ("production", "/var/lib/mcml")
+    assert "held" not in str(sent)
+    assert sent["spec"]["serviceAccountName"] == "work"
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
+def test_in_azure_a_pod_asks_for_its_identity_s_token(cloud: str) -> None:
+    """Its webhook gives none to pods without the label; the others need none."""
+    asked = "azure.workload.identity/use" in pod_of(ACCESS, cloud)["metadata"]["labels"]
+    assert asked is (cloud == "azure")

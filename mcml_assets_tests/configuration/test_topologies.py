@@ -1,11 +1,14 @@
 """The topologies that come with the platform: they load, agree with each other, and hold no secret."""
 
 import re
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from mcml_assets.configuration.settings import TOPOLOGIES
 from mcml_assets.configuration.topology import load_topology
+from mcml_assets.domain.compute_access import ClusterCompute, in_order
 from mcml_assets.domain.topology import SecretReference
 from mcml_assets.emulation.accounts import PROBES, S3_BUCKET_ACTIONS, S3_OBJECT_ACTIONS, S3_PROBE_ACTIONS
 
@@ -64,3 +67,30 @@ def test_what_production_asks_for_on_s3_is_what_the_emulated_locations_have():
     listed = set(re.findall(r"s3:[A-Za-z]+", granted))
     assert listed == {*S3_BUCKET_ACTIONS, *S3_OBJECT_ACTIONS, *S3_PROBE_ACTIONS}
     assert f"<bucket>/{PROBES}" in granted
+
+
+def test_the_compute_block_that_production_shows_can_be_copied_as_it_is(tmp_path: Path):
+    """Its three parts, put where the text says, are a topology that loads, with every key of a cluster in use."""
+    text = (TOPOLOGIES / "production.yaml").read_text()
+    shown = text[text.index("# Where heavy work runs.") : text.index("# Where endpoints run,")]
+    common, of_cloud, of_region = re.findall(r"(?:^#   .*\n)+", shown, re.MULTILINE)
+    own = re.search(r"^compute_profiles:\n(?:  .*\n)+", text, re.MULTILINE)
+    assert own is not None
+    # From the end to the beginning, so that what comes first in the file stays where it was.
+    offered = "        compute_profiles: [small, medium]\n"
+    assert text.index("      eu-west-2:") < text.index(offered) < text.index("      eu-central-1:")
+    text = text.replace(offered, _uncommented(of_region, 8), 1)
+    text = text.replace("    store: {kind: s3}\n", "    store: {kind: s3}\n" + _uncommented(of_cloud, 4), 1)
+    text = text.replace(own.group(), _uncommented(common, 0), 1)
+    (tmp_path / "production.yaml").write_text(text)
+    where = load_topology(tmp_path / "production.yaml").location("aws/eu-west-2")
+    assert isinstance(where.compute, ClusterCompute)
+    assert None not in {field.name: getattr(where.compute, field.name) for field in fields(where.compute)}.values()
+    gpu = where.compute_profiles["gpu"]
+    assert [profile.name for profile in in_order("gpu", where.compute_profiles)] == ["gpu", "large", "medium"]
+    assert (gpu.accelerator, where.compute_profiles["spot"].spot) == ("l4", True)
+    assert gpu.node_selector
+
+
+def _uncommented(block: str, indentation: int) -> str:
+    return "".join(" " * indentation + line.removeprefix("#   ") for line in block.splitlines(keepends=True))

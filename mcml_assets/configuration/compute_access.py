@@ -4,9 +4,10 @@ What a profile means is in `domain/compute_access.py`; the rest of a topology fi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from re import fullmatch
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mcml_assets.configuration.endpoint_access import KubernetesName, Text
 from mcml_assets.configuration.platform_block import judged_block
@@ -21,6 +22,14 @@ from mcml_assets.domain.compute_access import (
 )
 from mcml_assets.domain.topology import StoreKind, did_you_mean
 
+
+def _ray_address(written: str) -> str:
+    if fullmatch(r"local|auto|(ray://)?(\[[0-9a-fA-F:.]+\]|[^\s:/]+):[0-9]{1,5}", written) is None:
+        raise ValueError("must be head:6379, ray://head:10001, auto or local")
+    return written
+
+
+RayAddress = Annotated[str, AfterValidator(_ray_address)]
 RAY = "Address of the location's Ray cluster, for features and fits: ray://head:10001. Absent: the work itself."
 
 
@@ -43,7 +52,7 @@ class LocalModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     platform: Literal["local"] = Field(description="The platform.")
-    ray: Text | None = Field(None, description=RAY)
+    ray: RayAddress | None = Field(None, description=RAY)
 
 
 class ClusterModel(BaseModel):
@@ -58,7 +67,7 @@ class ClusterModel(BaseModel):
     image: Text = Field(description="The platform's image: registry/mcml-assets:0.1.0.")
     home_claim: KubernetesName = Field(description="Persistent volume claim that is MCML_HOME in the pods.")
     wait_seconds: float = Field(600, description="How long a pod may find no node until the next profile is tried.", gt=0)
-    ray: Text | None = Field(None, description=RAY)
+    ray: RayAddress | None = Field(None, description=RAY)
     topology_config_map: KubernetesName | None = Field(
         None, description="ConfigMap whose key topology.yaml is this file. Absent: the image has what MCML_TOPOLOGY names."
     )

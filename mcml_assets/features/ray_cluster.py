@@ -8,13 +8,16 @@ import os
 from contextlib import nullcontext
 from typing import Any
 
+import grpc
 import ray
 from ray.exceptions import RayError, RayTaskError
 
 from mcml_assets.domain.errors import ConfigurationError, TransientError
 
-LOCAL = "local"
+LOCAL, AUTO = "local", "auto"
 TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"  # noqa: S105 - names, not a token
+ANSWER_SECONDS = 10.0
+"""How long a cluster may take to answer before it counts as not there; a head that stands does so within milliseconds."""
 OBJECT_STORE_BYTES = 2 * 2**30
 """What a cluster of this machine may keep in shared memory; Ray would take a third of the machine, and spills the rest."""
 
@@ -25,11 +28,13 @@ def connected(address: str) -> Any:
     Others are `head:6379`, `ray://head:10001` and `auto`; their machines need the same image, as they load the users'
     functions from the same paths. A process that is connected already stays so. What `ray start` starts asks for a token,
     which is looked for where Ray does. Raises `ConfigurationError` when it is not the cluster's, `TransientError` when nothing
-    answers.
+    answers within `ANSWER_SECONDS`.
     """
     if ray.is_initialized():
         return nullcontext()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray tells its makers what it is used for otherwise
+    if address not in (LOCAL, AUTO):
+        _asked(address)
     own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES} if address == LOCAL else {}
     try:
         return ray.init(address=address, log_to_driver=False, **own)
@@ -39,6 +44,21 @@ def connected(address: str) -> Any:
         # By `ray://` a wrong token looks like this, too.
         said = f"does not answer: {error}; if it asks for a token, {TOKEN}"
         raise TransientError(f"the Ray cluster at {address} {said}") from error
+
+
+def _asked(address: str) -> None:
+    """Ray itself goes on asking an address at which nobody answers: at `head:6379` for minutes without an end in sight."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+        return  # of Ray's certificates only Ray knows
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host in ("127.0.0.1", "localhost") and not address.startswith("ray://"):
+        host = ray.util.get_node_ip_address()  # which is what Ray takes them for
+    with grpc.insecure_channel(f"{host}:{port}") as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=ANSWER_SECONDS)
+        except grpc.FutureTimeoutError as error:
+            said = f"nobody answered as a Ray cluster does within {ANSWER_SECONDS:g} s; is its head up, and the address right?"
+            raise TransientError(f"the Ray cluster at {address}: {said}") from error
 
 
 def got(task: Any) -> Any:

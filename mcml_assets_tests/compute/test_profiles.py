@@ -89,6 +89,11 @@ def written(tmp_path: Path) -> Callable[..., Topology]:
             "home_claim: home, ray: local, ray_token_secret: mcml-ray",
             f"{WHERE}.compute.ray_token_secret: a local Ray asks for no token; add ray: ",
         ),
+        (
+            "home_claim: home",
+            "home_claim: home, ray: head",
+            f"{WHERE}.compute.ray: must be head:6379, ray://head:10001, auto or local (it is 'head')",
+        ),
         ("{kind: s3}", "{kind: local}", f"{WHERE}.compute.platform: 'kubernetes' works on a bucket, and this location's is a"),
         ("spot: true}\nclouds", "spott: true}\nclouds", "compute_profiles.spot.spott: unknown key; did you mean 'spot'?"),
     ],

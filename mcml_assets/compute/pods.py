@@ -81,7 +81,7 @@ def pod_spec(access: ClusterCompute, profile: ComputeProfile, cloud: str) -> dic
         label, value = SPOT[cloud]
         selector[label] = value
         tolerations = [{"key": label, "operator": "Equal", "value": value, "effect": "NoSchedule"}]
-    mounts = [{"name": "home", "mount_path": HOME_MOUNT}]
+    mounts: list[dict[str, Any]] = [{"name": "home", "mount_path": HOME_MOUNT}]
     volumes: list[dict[str, Any]] = [{"name": "home", "persistent_volume_claim": {"claim_name": access.home_claim}}]
     if access.topology_config_map is not None:
         mounts.append({"name": "topology", "mount_path": TOPOLOGY_MOUNT, "read_only": True})

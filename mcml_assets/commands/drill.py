@@ -108,7 +108,8 @@ def run(
         rehearsed = scenario_named(scenario)
         if requests_per_second is not None:
             rehearsed = replace(rehearsed, load=Load(requests_per_second))
-        err.print(f"[bold]{escape(rehearsed.title)}[/bold]: {chosen.name} in {where}", highlight=False)
+        there = f"{where}, at {location}" if location is not None else where
+        err.print(f"[bold]{escape(rehearsed.title)}[/bold]: {chosen.name} in {there}", highlight=False, soft_wrap=True)
         with opened(settings.dagster_home) as instance:
             result = rehearse(rehearsed, chosen, where, settings, instance, _step, location)
             report = keep(result, settings) if result.verdict is not Verdict.REFUSED else None

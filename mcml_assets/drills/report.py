@@ -51,7 +51,8 @@ def stages(result: DrillResult) -> list[tuple[str, str, str, str]]:
 
 def markdown(result: DrillResult, picture: bytes | None) -> str:
     """The report as the UI shows it on the materialization."""
-    lines = [f"## {result.title}", "", f"**{VERDICT_WORDS[result.verdict]}**", "", result.hypothesis, ""]
+    where = f"{result.workload} in {result.jurisdiction}, at {result.location}"
+    lines = [f"## {result.title}", "", f"**{VERDICT_WORDS[result.verdict]}**: {where}", "", result.hypothesis, ""]
     lines += [f"- {reason}" for reason in result.reasons]
     lines += [f"- surprise: {told}" for told in result.surprises]
     if picture is not None:

@@ -75,6 +75,13 @@ def test_the_page_tells_the_whole_story_and_calls_nobody() -> None:
     assert re.findall(r"https?://[^\"]*", page) == ["http://127.0.0.1:3000/runs?q=a&amp;b"]
 
 
+def test_a_report_says_where_it_was_rehearsed() -> None:
+    """A scenario's title speaks of the acting location; somebody may have chosen another one for it."""
+    elsewhere = replace(RESULT, location="gcp/europe-west2")
+    assert "shop in UK, at gcp/europe-west2" in html(elsewhere, None, "http://127.0.0.1:3000/runs")
+    assert "**Objectives missed**: shop in UK, at gcp/europe-west2" in markdown(elsewhere, None)
+
+
 def test_what_the_faults_do_not_explain_is_told_as_a_surprise() -> None:
     """On the page and in the UI, each in its own line."""
     told = replace(RESULT, surprises=("the run of model in UK failed: no typed error",))

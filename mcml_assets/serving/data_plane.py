@@ -21,6 +21,7 @@ from mcml_assets.domain.route import Route
 from mcml_assets.serving.folder import DataPlaneFolder, log_tail, write_atomically
 from mcml_assets.serving.heartbeat import is_watched, read_heartbeat
 from mcml_assets.serving.interfaces import EndpointStatus
+from mcml_assets.serving.json_log import log_json_lines
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.ports import HOST, is_free
 from mcml_assets.serving.processes import end, is_alive, spawn
@@ -104,7 +105,7 @@ def stop_data_plane(settings: Settings) -> None:
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; the exit status is 1 when a port is taken, and 0 when another one runs already."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_json_lines(logging.INFO)
     # A rollout asks its new version each second, and the edge what it counted: no line for each.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     from mcml_assets.serving.controller import Controller  # noqa: PLC0415 - only the process itself needs it

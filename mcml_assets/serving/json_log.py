@@ -1,4 +1,4 @@
-"""A model server's log: one JSON document a line, with the trace that it belongs to.
+"""The data plane's logs: one JSON document a line, with the trace that it belongs to. The edge writes the same form.
 
 No value that a caller sent is in it; that is for whoever logs to hold.
 """
@@ -39,3 +39,4 @@ def log_json_lines(level: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)

@@ -179,7 +179,7 @@ def test_a_wrong_jurisdiction_is_refused_and_logged(shop: Shop, platform: LocalE
     def refusals() -> list[dict[str, object]]:
         lines = platform.folder.own_log("envoy").read_text().splitlines()
         said = [json.loads(line) for line in lines if line.startswith("{")]
-        return [entry for entry in said if entry["event"] == "refused"]
+        return [entry for entry in said if entry["message"] == "refused"]
 
     until(lambda: [entry["status"] for entry in refusals()] == [451, 403], "both refusals are logged")
     assert [entry["jurisdiction"] for entry in refusals()] == [None, "EU"]

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,29 @@ def test_a_traced_prediction_has_a_line_at_the_edge_and_one_at_the_endpoint(shop
     until(lambda: len(logged("envoy")) == len(logged(f"shop@{PRIMARY}")) == 1, "a line in each log")
     (edge,), (endpoint,) = logged("envoy"), logged(f"shop@{PRIMARY}")
     assert edge["prediction_id"] == endpoint["prediction_id"] == identifier
-    assert (edge["event"], edge["status"], edge["location"]) == ("request", 200, PRIMARY)
+    assert (edge["message"], edge["status"], edge["location"]) == ("request", 200, PRIMARY)
     assert (endpoint["status"], endpoint["route_epoch"], endpoint["level"]) == (200, 1, "info")
     untraced = [line for line in lines(shop, f"shop@{PRIMARY}") if "prediction_id" in line and "trace_id" not in line]
     assert untraced == []
+
+
+def test_every_line_of_every_log_is_one_document(shop: Shop) -> None:
+    """Controller, shipper, edge and model servers log alike, in JSON: when, how grave, who and what; so does Envoy itself."""
+    folder, admin = DataPlaneFolder.of(shop.settings), f"http://127.0.0.1:{shop.settings.edge_admin_port}"
+    httpx.post(f"{admin}/logging", params={"level": "debug"}, trust_env=False).raise_for_status()
+    try:
+        until(lambda: any(line["logger"] == "envoy.hc" for line in lines(shop, "envoy")), "the edge talks of its health checks")
+    finally:
+        httpx.post(f"{admin}/logging", params={"level": "warning"}, trust_env=False).raise_for_status()
+    logs = [folder.own_log(name) for name in ("data_plane", "shipper", "envoy")]
+    logs += [folder.endpoint("logs", f"shop@{location}") for location in (PRIMARY, WARM)]
+    for log in logs:
+        for line in log.read_text().splitlines():
+            document = json.loads(line)
+            assert {"time", "level", "logger", "message"} <= document.keys()
+            assert datetime.fromisoformat(document["time"]).utcoffset() == timedelta(0)
+            assert document["level"] in ("debug", "info", "warning", "error", "critical")
+    assert any(line["message"].startswith("envoy, pid ") for line in map(json.loads, logs[0].read_text().splitlines()))
 
 
 def test_a_collector_that_never_answers_is_waited_for_by_nobody(shop: Shop, collected: Collected) -> None:

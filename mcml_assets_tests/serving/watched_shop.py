@@ -18,7 +18,7 @@ from mcml_assets.serving.routes import publish_route
 from mcml_assets_tests.serving.served_shop import CUSTOMER, PRIMARY, TIME, WARM, Shop, build_shop
 from mcml_assets_tests.serving.waiting import until
 
-READY_SECONDS = 60
+READY_SECONDS = 180
 QUESTION = {"inputs": [{"name": "customer_id", "datatype": "INT64", "shape": [1], "data": [CUSTOMER]}]}
 
 

@@ -1,4 +1,4 @@
-"""The edge's log as Envoy's configuration: JSON lines of what was refused, what failed, and what is traced. Pure.
+"""The edge's log as Envoy's configuration: JSON lines of what was refused, what failed, what is traced, and of Envoy. Pure.
 
 No value that was sent is in it, and no line for each request: that every prediction is on record is the prediction log's
 business, and how many there were the counts'.
@@ -12,7 +12,9 @@ from mcml_assets.serving.edge.watched import EXTENSIONS, Json
 
 REFUSED_STATUSES = (401, 403, WRONG_JURISDICTION_STATUS)
 FIELDS = {
-    "time": "%START_TIME%",
+    "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3f+00:00)%",
+    "level": "info",
+    "logger": "edge",
     "reason": "%RESPONSE_CODE_DETAILS%",
     "status": "%RESPONSE_CODE%",
     "caller": f"%REQ({CALLER_HEADER})%",
@@ -25,7 +27,7 @@ FIELDS = {
 def refusal_log() -> Json:
     """A line for each request that was refused for who asked, or for its jurisdiction."""
     refused = {"or_filter": {"filters": [_status("EQ", status) for status in REFUSED_STATUSES]}}
-    return _to_standard_output(refused, {"event": "refused", **FIELDS, "jurisdiction": f"%REQ({JURISDICTION_HEADER})%"})
+    return _to_standard_output(refused, {"message": "refused", **FIELDS, "jurisdiction": f"%REQ({JURISDICTION_HEADER})%"})
 
 
 def request_log(*, traced: bool) -> Json:
@@ -40,7 +42,14 @@ def request_log(*, traced: bool) -> Json:
         "prediction_id": "%RESP(x-mcml-prediction-id)%",
     }
     kept = {"or_filter": {"filters": [failed, _kept()]}}
-    return _to_standard_output(kept if traced else failed, {"event": "request", **FIELDS, **answered})
+    return _to_standard_output(kept if traced else failed, {"message": "request", **FIELDS, **answered})
+
+
+def application_log() -> Json:
+    """Envoy's own log, of itself, in the form of all our logs (`serving/json_log.py`)."""
+    # %j is the message, escaped for JSON.
+    fields = {"time": "%Y-%m-%dT%T.%e%z", "level": "%l", "logger": "envoy.%n", "message": "%j"}
+    return {"log_format": {"json_format": fields}}
 
 
 def _to_standard_output(which: Json, fields: dict[str, Any]) -> Json:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mcml_assets.serving.collector import Collector
 from mcml_assets.serving.edge.access import access_filters, unnaming_filter
-from mcml_assets.serving.edge.access_log import refusal_log, request_log
+from mcml_assets.serving.edge.access_log import application_log, refusal_log, request_log
 from mcml_assets.serving.edge.attempts import answer_log, attempt_log, stats_config
 from mcml_assets.serving.edge.entrance import Entrance
 from mcml_assets.serving.edge.render import CLUSTERS_FILE, ROUTES_FILE
@@ -34,6 +34,7 @@ def bootstrap(folder: Path, entrance: Entrance, collector: Collector | None = No
             "clusters": [collector_cluster(collector)] if collector is not None else [],
         },
         "dynamic_resources": {"cds_config": watched(folder / CLUSTERS_FILE)},
+        "application_log_config": application_log(),
         "overload_manager": _overload(),
         "stats_config": stats_config(),
         # How long answers took is only counted up then, and a rollout is judged by it.

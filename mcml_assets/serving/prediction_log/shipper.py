@@ -25,6 +25,7 @@ from mcml_assets.domain.errors import CorruptSnapshot, McmlError
 from mcml_assets.domain.prediction import PredictionRow
 from mcml_assets.domain.topology import Topology
 from mcml_assets.serving.folder import DataPlaneFolder, write_atomically
+from mcml_assets.serving.json_log import log_json_lines
 from mcml_assets.serving.prediction_log.log import Head, PredictionLog
 from mcml_assets.serving.prediction_log.process import MODULE
 from mcml_assets.serving.prediction_log.spool import SpoolFile, spool_files
@@ -187,7 +188,7 @@ def main() -> int:
     # By it a controller recognises the shipper of its folder; everything else is in the settings.
     parser.add_argument("--data-plane", help="folder of the data plane that the shipper belongs to")
     parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_json_lines(logging.INFO)
     settings = Settings()
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):

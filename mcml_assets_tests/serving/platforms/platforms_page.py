@@ -107,7 +107,6 @@ that the client carries) | everything else: no request reached Google. That the 
 **nobody**: Azure takes no condition with a profile. Of two writers between the same reading and writing the older epoch \
 may win; the check `global_traffic` sees it, and the next publication sets it right | Azure's own client against a server \
 that judges every body by the client's generated types | everything else: no request reached Azure |
-
 | Azure Front Door, Standard and Premium | an origin group for each route, with the route's priorities and weights, HTTPS \
 probes that ask each edge for readiness, the epoch in the group's name; one change of Front Door's route lets callers come to \
 it; the group before is kept | **nobody**, as with Traffic Manager | Azure's own client against a server that judges every \

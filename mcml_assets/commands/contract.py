@@ -28,7 +28,8 @@ CODE = "code"
 def export(workload: WorkloadName, json_: Json = False) -> None:
     """Write the declared version as `contracts/<version>.odcs.yaml` beside `defs.yaml`, in the Open Data Contract Standard.
 
-    Its code is kept beside it as `<version>.py`: data that landed under this version is always judged by it.
+    Its code is kept beside it as `<version>.py`: data that landed under this version is always judged by it. Rules about
+    features in a file of their own are kept as `<version>.features.py`.
     A version that is exported already is never changed: a change needs a new version, a breaking one a new first number.
     JSON: {workload, version, file, changes}, with `changes` since the version before as `diff` prints them.
     """
@@ -36,7 +37,9 @@ def export(workload: WorkloadName, json_: Json = False) -> None:
         code_file,
         export_file,
         exported_versions,
+        features_file,
         read_contract,
+        same_code,
     )
     from mcml_assets.contracts.odcs import contract_of, to_odcs, to_yaml  # noqa: PLC0415 - pandera, only here
     from mcml_assets.domain.contract import changes, version_key, version_problem  # noqa: PLC0415 - with them
@@ -49,10 +52,19 @@ def export(workload: WorkloadName, json_: Json = False) -> None:
         found: tuple[Change, ...] = changes(earlier[-1], contract) if earlier else ()
         if earlier and (problem := version_problem(earlier[-1], contract)):
             raise ConfigurationError(f"{facts.directory / 'defs.yaml'}: contract_version: {problem}")
+        features, kept = facts.features.contract, features_file(facts.directory, contract.version)
+        features = None if features is None or features.file == facts.contract.file else features
+        if features is not None and kept.is_file() and not same_code(features.file, kept):
+            raise ConfigurationError(
+                f"{features.file.name} has other rules about features than version {contract.version}, which is exported: "
+                "declare a new contract_version"
+            )
         file = export_file(facts.directory, contract.version)
         file.parent.mkdir(exist_ok=True)
         file.write_text(to_yaml(to_odcs(contract, facts)), "utf-8")
         code_file(facts.directory, contract.version).write_bytes(facts.contract.file.read_bytes())
+        if features is not None:
+            kept.write_bytes(features.file.read_bytes())
     except McmlError as error:
         fail(error)
     if json_:

@@ -1,7 +1,8 @@
 """The exported versions of a workload's contract: `contracts/<version>.odcs.yaml` beside `defs.yaml`, read and judged.
 
 They are what a change is measured against. Beside each stands `<version>.py`, the code as it was: data that landed under
-a version is judged by that version's own rules, callables included.
+a version is judged by that version's own rules, callables included. Where rules about features have a file of their own,
+that is kept as `<version>.features.py`.
 
 Loading compares digests and versions only: running a contract costs a library
 for data, and is `contracts/`'s business. Files have the form of the Open Data Contract Standard, version 3.1.
@@ -45,6 +46,11 @@ def code_file(directory: Path, version: str) -> Path:
     return directory / FOLDER / f"{version}.py"
 
 
+def features_file(directory: Path, version: str) -> Path:
+    """Where the rules about features of an exported version are kept, if they have a file of their own."""
+    return directory / FOLDER / f"{version}.features.py"
+
+
 def contract_function(workload: Workload, version: str) -> FunctionReference:
     """The code of a version: what is declared, or the copy that was kept when the version was exported.
 
@@ -71,14 +77,27 @@ def is_kept(workload: Workload, version: str) -> bool:
 def feature_contract_function(workload: Workload, version: str) -> FunctionReference | None:
     """The user's rules about features that were computed from data of a version; None where there are none.
 
-    Rules in the contract's own file have its versions, and are as they were kept; those in another file have none.
+    They have the contract's versions, and are as they were kept. What was exported before rules in a file of their own were
+    kept has the present ones.
     """
     function = workload.features.contract
-    if function is None or version == workload.contract_version or function.file != workload.contract.file:
+    if function is None or version == workload.contract_version:
         return function
-    kept = contract_function(workload, version).file
+    own = function.file != workload.contract.file
+    kept = features_file(workload.directory, version) if own else contract_function(workload, version).file
+    if own and not kept.is_file():
+        return function
     known = {node.name for node in ast.parse(kept.read_bytes()).body if isinstance(node, ast.FunctionDef)}
     return FunctionReference(kept, function.name) if function.name in known else None
+
+
+def same_code(one: Path, other: Path) -> bool:
+    """Whether two files of Python differ in comments and layout at most."""
+    first, second = one.read_bytes(), other.read_bytes()
+    try:
+        return first == second or ast.dump(ast.parse(first)) == ast.dump(ast.parse(second))
+    except SyntaxError:
+        return False
 
 
 def older_columns(workload: Workload, version: str) -> dict[str, frozenset[str]]:
@@ -124,6 +143,8 @@ def contract_problems(model: WorkloadModel, directory: Path) -> Iterator[Problem
         yield Problem(
             ("contract",), f"{file.name} or the sources' columns changed since {FOLDER}/{versions[declared].name}: {command}"
         )
+    if (problem := _features_problem(model, directory)) is not None:
+        yield Problem(("features", "contract"), f"{problem}: {command}")
     for version, exported in versions.items():
         if version != declared and (problem := _code_problem(directory, version, exported)) is not None:
             yield Problem(at, problem)
@@ -134,6 +155,17 @@ def contract_problems(model: WorkloadModel, directory: Path) -> Iterator[Problem
             problem = str(error)
         if problem is not None:
             yield Problem(at, f"{FOLDER}/{version}{SUFFIX}: {problem}")
+
+
+def _features_problem(model: WorkloadModel, directory: Path) -> str | None:
+    """Why the rules about features are not those of the declared version, where they have a file of their own."""
+    named = (model.features.contract or model.contract).partition(":")[0]
+    file, kept = directory / named, features_file(directory, model.contract_version)
+    if named == model.contract.partition(":")[0] or not file.is_file():
+        return None
+    if not kept.is_file():
+        return f"{named} is not kept with version {model.contract_version}"
+    return None if same_code(file, kept) else f"{named} changed since {FOLDER}/{kept.name}"
 
 
 def _code_problem(directory: Path, version: str, exported: Path) -> str | None:

@@ -342,3 +342,33 @@ def test_features_are_judged_by_the_rules_of_their_version(
 
     assert "| ✓ | customer | frequency | greater_than_or_equal_to(1) | 0 |" in rules("1.0", [1, 2, 3])
     assert "| ✗ | customer | frequency | greater_than_or_equal_to(2) | 1 |" in rules("1.1", [1, 5, 6])
+
+
+def test_rules_about_features_in_a_file_of_their_own_have_versions_too(
+    release: Callable[..., Release], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is kept with a version judges its features; a change of the file without a new version is refused at load."""
+    first = release("first")
+    rules = first.folder / "rules.py"
+    rules.write_text("import pandera.pandas as pa\n" + FEATURE_RULES)
+    first.edit("defs.yaml", ("  features:\n    function", "  features:\n    contract: rules.py:feature_contract\n    function"))
+    with pytest.raises(ConfigurationError, match=r"rules.py is not kept with version 1.0: run `mcml contract export"):
+        first.bench()
+    assert first.export(monkeypatch).exit_code == 0
+    second = release("second", first)
+    second.edit("rules.py", ("pa.Check.ge(1)", "pa.Check.ge(2)"))
+    with pytest.raises(ConfigurationError, match=r"rules.py changed since contracts/1.0.features.py"):
+        second.bench()
+    refused = second.export(monkeypatch)
+    assert (refused.exit_code, "declare a new contract_version" in refused.output) == (2, True)
+    second.edit(
+        "defs.yaml", ("  contract: contract.py:contract\n", '  contract: contract.py:contract\n  contract_version: "1.1"\n')
+    )
+    assert second.export(monkeypatch).exit_code == 0
+    bench = second.bench()
+    for version, frequency, told in (
+        ("1.0", [1, 2, 3], "| ✓ | customer | frequency | greater_than_or_equal_to(1) | 0 |"),
+        ("1.1", [1, 5, 6], "| ✗ | customer | frequency | greater_than_or_equal_to(2) | 1 |"),
+    ):
+        publish_features(bench, WARM, version, tmp_path, frequency=pa.array(frequency))
+        assert told in str(bench.check(WARM, "feature_snapshot", "contract").metadata["report"].value)

@@ -13,7 +13,10 @@ from mcml_assets.drills.events import Recorded
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the drill itself saw of a fault that began at `fault`; times are seconds since the epoch, None for never."""
+    """What the drill itself saw of a fault that began at `fault`; times are seconds since the epoch, None for never.
+
+    `first_fault` is when the first of several faults began, None where `fault` was the first: callers count from then on.
+    """
 
     fault: float
     before: Acting
@@ -24,13 +27,15 @@ class Seen:
     at_risk_seconds: float | None
     runs: tuple[Ended, ...]
     rollout: RolledOut | None = None
+    first_fault: float | None = None
 
 
 def measured(seen: Seen, since: Recorded, asked: Sequence[Asked]) -> Measured:
-    """Everything in one place: moments by their events, and requests from the first fault on."""
+    """Everything in one place: moments by their events since the fault, and requests from the first fault on."""
     under_new_route = [one for one in asked if one.epoch is not None and one.epoch > seen.before.epoch and not one.failed]
     landed = [event.at for event in since.publications if event.asset == "landing"]
-    first_seen = [event.at for event in since.detections]
+    first_seen = [event.at for event in since.detections if event.at >= seen.fault]
+    first_fault = seen.first_fault if seen.first_fault is not None else seen.fault
     decided = seen.decided
     return Measured(
         acting_before=seen.before.location,
@@ -46,7 +51,7 @@ def measured(seen: Seen, since: Recorded, asked: Sequence[Asked]) -> Measured:
             mended=seen.mended,
             returned=seen.returned,
         ),
-        requests=Requests.of([one for one in asked if one.due >= seen.fault]),
+        requests=Requests.of([one for one in asked if one.due >= first_fault]),
         loss_seconds=since.lag_seconds,
         load=by_second(asked, seen.fault),
         at_risk_seconds=seen.at_risk_seconds,

@@ -12,7 +12,8 @@ from mcml_assets.domain.drill import Verdict
 INTRODUCTION = """# Measured drills
 
 Each line is the newest drill of a scenario on one machine, written by `mcml drill results --markdown`. Recovery is from the
-fault to the first answer under the new route, a lost request is one that got no answer or an error of the platform, and
+fault (of several, the one that takes the acting location away) to the first answer under the new route, a lost request is one
+that got no answer or an error of the platform since the first fault, and
 *left behind* is the age of the data that the new acting location lacked. *At risk* is what would have been left behind, had
 the acting location been lost for good when the fault ended. A dash: the work did not move, or no event tells.
 """

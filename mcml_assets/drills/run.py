@@ -50,12 +50,15 @@ ANSWERED_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Progress:
-    """What a drill has done and seen so far; times are seconds since the epoch."""
+    """What a drill has done and seen so far; times are seconds since the epoch. `taken_away` is when a fault first struck the
+    acting location.
+    """
 
     acting: Acting
     targets: list[tuple[Injection, str]]
     struck: frozenset[str]
     injected: list[Injected] = field(default_factory=list[Injected])
+    taken_away: float | None = None
     asked: list[Asked] = field(default_factory=list[Asked])
     cleaned: list[Asked] = field(default_factory=list[Asked])
     after: Acting | None = None
@@ -223,6 +226,9 @@ class Drill:
         injector = Injector(self.control.settings, self.control.topology, self.workload, self.control.platform)
         injected = injector.inject(injection, target, f"drill {self.scenario.name} {self.id}", self.id)
         progress.injected.append(injected)
+        acting = progress.acting.location
+        if progress.taken_away is None and target in (acting, acting.partition("/")[0]):
+            progress.taken_away = injected.began
         self.tell(injected.what)
 
     def _ask_for(self, run: Due, progress: Progress) -> Asked:
@@ -321,12 +327,14 @@ class Drill:
     def _judged(self, began: float, progress: Progress, load: RunningLoad) -> DrillResult:
         if not progress.injected:
             return self._result(began, Verdict.ABORTED, (progress.aborted or "no fault was brought about",))
-        fault = min(injected.began for injected in progress.injected)
-        since = recorded(self.instance, self.workload, self.jurisdiction, fault)
+        first = min(injected.began for injected in progress.injected)
+        # What went before, as a copy that was held up, made nothing unavailable: a recovery is from what did.
+        fault = progress.taken_away if self.scenario.objectives.moves and progress.taken_away is not None else first
+        since = recorded(self.instance, self.workload, self.jurisdiction, first)
         seen = Seen(
             fault, progress.acting, progress.after, progress.decided, progress.mended, progress.returned,
             progress.at_risk_seconds, endings(progress.asked, self.instance),
-            self._rollouts(progress).since(progress.rollout) if progress.rollout is not None else None,
+            self._rollouts(progress).since(progress.rollout) if progress.rollout is not None else None, first,
         )  # fmt: skip
         figures = measured(seen, since, load.asked)
         judged = judge(self.scenario.objectives, figures, self.workload.rto_seconds, self.workload.rpo_seconds)

@@ -93,6 +93,20 @@ def test_each_stage_has_its_time_by_asset_and_place(instance: dg.DagsterInstance
     assert found.timeline.served == decided + 2.5
 
 
+def test_a_recovery_is_measured_from_what_took_the_location_away(instance: dg.DagsterInstance) -> None:
+    """A copy that was held up a minute before is no outage: it is in nobody's recovery time, and callers count since then."""
+    held_up = time.time() - 90
+    told(instance, "endpoint", B, synthetic="failed", problem="no answer")
+    time.sleep(0.05)
+    lost = time.time()
+    asked = [Asked(lost - 60, 0.02, 503, A, 1), Asked(lost - 100, 0.02, 503, A, 1), Asked(lost + 4, 0.5, 200, B, 2)]
+    seen = Seen(lost, Acting(A, 1), Acting(B, 2), lost + 2, lost + 60, None, 0.0, (), first_fault=held_up)
+    found = measured(seen, recorded(instance, SHOP, "UK", held_up), asked)
+    assert found.timeline.seconds("served") == pytest.approx(4.5)
+    assert found.timeline.seconds("detected") == pytest.approx(2)
+    assert (found.requests.sent, found.requests.failed) == (2, 1)
+
+
 def test_every_run_of_a_drill_is_marked_and_no_other(instance: dg.DagsterInstance) -> None:
     """Whoever requested it: what was made before, or for another jurisdiction, is production's."""
     before = a_run(instance, "landing", "UK")

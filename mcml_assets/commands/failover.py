@@ -33,8 +33,9 @@ Why = Annotated[str, typer.Option(help="What for; kept with the change.")]
 PLAN_SHAPE = (
     "JSON: a list of {workload, jurisdiction, decision, cause, from, to, epoch, requested: [{partition, assets}], "
     "copied_bytes, cost, currency, seconds, residency, left_behind_snapshot, lag_seconds, reasons, "
-    "rejected: [{location, reason}], answered_by: [location], way_out}; what is unknown is null. "
-    "`answered_by` are the locations that answer callers meanwhile, `way_out` is what keeps work from moving that should."
+    "rejected: [{location, reason}], answered_by: [location], way_out, uncertain}; what is unknown is null. "
+    "`answered_by` are the locations that answer callers meanwhile, `way_out` is what has to come back where the register's "
+    "majority is gone, `uncertain` is why nobody can tell who acts now: `from` and `epoch` are then the published route's."
 )
 
 
@@ -144,7 +145,9 @@ def whatif(
     down: Annotated[list[str], typer.Option("--down", help="A cloud or location that is supposed to be dark; repeatable.")],
     json_: Json = False,
 ) -> None:
-    """What the sensors would do if clouds or locations were down now; touches nothing. Always exits with 0."""
+    """What the sensors would do if clouds or locations were down now; touches nothing.
+
+    Exits with 0, also where nothing may move."""
     from mcml_assets.failover.plans import what_if  # noqa: PLC0415 - opens object stores
 
     try:
@@ -182,6 +185,7 @@ def plan_json(made: "Plan", seconds: float | None) -> dict[str, Any]:
         "rejected": [{"location": one.location, "reason": one.reason} for one in decision.rejected],
         "answered_by": list(made.answered_by),
         "way_out": made.way_out,
+        "uncertain": made.uncertain,
     }
 
 
@@ -221,6 +225,12 @@ def _print(control: "Control", plans: Sequence["Plan"], *, json_: bool, nothing:
     for made in plans:
         mark = "[green]→[/green]" if made.decision.moves else "[yellow]·[/yellow]"
         out.print(f"{mark} {escape(made.decision.summary)}", highlight=False)
+        if made.uncertain is not None:
+            here = made.decision.before
+            out.print(
+                f"  who acts is not known: {made.uncertain}; {here.location}, epoch {here.epoch}, is the route's word",
+                highlight=False,
+            )
         if made.way_out is not None:
             answered = (
                 f"callers are answered by {', '.join(made.answered_by)}" if made.answered_by else "nobody answers callers"

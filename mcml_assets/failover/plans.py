@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from mcml_assets.domain.acting import Acting
+from mcml_assets.domain.acting import Acting, initial_acting
 from mcml_assets.domain.egress import EgressPrice, egress_cost
 from mcml_assets.domain.errors import ConfigurationError, McmlError
 from mcml_assets.domain.failover import Cause, Decision, Health, Situation, decide
@@ -19,6 +19,8 @@ from mcml_assets.failover.control import Control
 from mcml_assets.failover.facts import Landed
 from mcml_assets.failover.probing import Probe
 from mcml_assets.failover.takeover import originals
+from mcml_assets.serving.folder import DataPlaneFolder
+from mcml_assets.serving.routes import read_route
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,9 @@ class Plan:
 
     `copied_bytes` have to come from the former acting location first, and leave it for `cost` in `currency`; None where
     that cannot be told. A takeover from a location's own copy copies nothing. `answered_by` are the locations that the edge
-    gets answers from, whoever acts, in the placement's order. `way_out` tells what has to happen before the work can move
-    that should and cannot, because too few stores of its register answer; None where nothing is in the way.
+    gets answers from, whoever acts, in the placement's order. `way_out` tells what has to happen before work can move, or
+    anything be committed, where too few stores of the register answer; None where enough do. `uncertain` is why nobody can
+    tell who acts at this moment: the decision then rests on the published route, the last that is known.
     """
 
     decision: Decision
@@ -37,6 +40,7 @@ class Plan:
     currency: str | None
     answered_by: tuple[str, ...] = ()
     way_out: str | None = None
+    uncertain: str | None = None
 
 
 def plan(
@@ -55,9 +59,26 @@ def plan(
     Raises `RegisterUnavailable` when nobody can tell who is acting.
     """
     entry = control.register.entry(workload, jurisdiction)
-    landed = _landed(control, workload, jurisdiction, entry.acting)
     evacuated = entry.evacuated | set(also_evacuated)
-    situation = control.situation(workload, jurisdiction, entry.acting, probes, datetime.now(UTC), landed, evacuated)
+    return _plan(
+        control, workload, jurisdiction, entry.acting, cause, probes, evacuated, wanted=wanted, accept_loss=accept_loss
+    )
+
+
+def _plan(
+    control: Control,
+    workload: Workload,
+    jurisdiction: str,
+    acting: Acting,
+    cause: Cause,
+    probes: Mapping[str, Probe],
+    evacuated: frozenset[str] = frozenset(),
+    *,
+    wanted: str | None = None,
+    accept_loss: bool = False,
+) -> Plan:
+    landed = _landed(control, workload, jurisdiction, acting)
+    situation = control.situation(workload, jurisdiction, acting, probes, datetime.now(UTC), landed, evacuated)
     made = _priced(control, situation, decide(situation, cause, wanted=wanted, accept_loss=accept_loss))
     return replace(
         made,
@@ -69,22 +90,42 @@ def plan(
 def what_if(control: Control, workloads: Sequence[Workload], down: Collection[str]) -> list[Plan]:
     """What the sensors would do if these clouds and locations were down now; touches nothing.
 
-    Raises `ConfigurationError` for an unknown cloud or location, with the nearest one.
+    Where the register cannot be read at all, the plan says so (`uncertain`), and all other jurisdictions have theirs. Raises
+    `ConfigurationError` for an unknown cloud or location, with the nearest one.
     """
     targets = (*control.topology.clouds, *control.topology.locations)
     for target in down:
         if target not in targets:
             raise ConfigurationError(f"unknown cloud or location {target!r}{did_you_mean(target, targets)}")
     dark = Probe(Health.DOWN, "what if")
-    probes = {
-        location: dark if {location, location.partition("/")[0]} & set(down) else probe
-        for location, probe in control.probes(workloads).items()
+    found = control.probes(workloads)
+    supposed = {
+        location: dark if {location, location.partition("/")[0]} & set(down) else probe for location, probe in found.items()
     }
     return [
-        plan(control, workload, jurisdiction, Cause.PROBE, probes)
+        _supposed(control, workload, jurisdiction, found, supposed)
         for workload in workloads
         for jurisdiction in workload.jurisdictions
     ]
+
+
+def _supposed(
+    control: Control, workload: Workload, jurisdiction: str, found: Mapping[str, Probe], supposed: Mapping[str, Probe]
+) -> Plan:
+    problem = control.register_problem(workload, jurisdiction, found)
+    if problem is None:
+        return plan(control, workload, jurisdiction, Cause.PROBE, supposed)
+    # Asking it would wait for stores that were found silent, to hear the same.
+    acting = _last_known(control, workload, jurisdiction)
+    return replace(_plan(control, workload, jurisdiction, acting, Cause.PROBE, supposed), uncertain=problem)
+
+
+def _last_known(control: Control, workload: Workload, jurisdiction: str) -> Acting:
+    """Who acted when the route was published, or would at first: what the edge still obeys, and no word on who acts now."""
+    route = read_route(DataPlaneFolder.of(control.settings), workload.name, jurisdiction)
+    if route is None:
+        return initial_acting(workload.placement(jurisdiction))
+    return Acting(route.locations[0], route.epoch)
 
 
 def _landed(control: Control, workload: Workload, jurisdiction: str, acting: Acting) -> Landed | None:
@@ -97,18 +138,21 @@ def _landed(control: Control, workload: Workload, jurisdiction: str, acting: Act
 
 
 def _way_out(control: Control, workload: Workload, situation: Situation, probes: Mapping[str, Probe]) -> str | None:
-    """What has to happen first, where the acting location is gone and a majority of the register's stores too.
+    """What has to happen first, where a majority of the register's stores is gone.
+
+    Also where the acting location itself answers: every commit asks the register first.
 
     There is no order that a person could give instead: the stores that do not answer may have agreed on a move that nobody
     here has heard of, and a second acting location beside that one is what the register is there to exclude.
     """
-    acting = situation.facts(situation.acting.location)
-    if situation.register_problem is None or (acting is not None and acting.health is Health.UP):
+    if situation.register_problem is None:
         return None
     stores = register_stores(workload.placement(situation.jurisdiction), control.topology)
     silent = [store for store in stores if probes[store].health is not Health.UP]
     needed = majority(stores) - (len(stores) - len(silent))
-    return f"{needed} of {', '.join(silent)} must answer again; no move is safe before, also not by hand"
+    return (
+        f"{needed} of {', '.join(silent)} must answer again; before, nothing is committed and no move is safe, also not by hand"
+    )
 
 
 def _priced(control: Control, situation: Situation, decision: Decision) -> Plan:

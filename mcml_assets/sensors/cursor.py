@@ -52,12 +52,20 @@ class Known:
         return Acting(self.location, self.epoch)
 
 
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """That a jurisdiction's work can neither go on nor move: since when (Unix seconds), and why."""
+
+    since: float
+    why: str
+
+
 @dataclass
 class Cursor:
     """The failover sensor's memory, by `<workload>/<jurisdiction>` and by location.
 
     `down` is since when a location has been down (Unix seconds), `told` the gist of the last event, `turn` where the
-    round of jurisdictions that are looked at without cause goes on.
+    round of jurisdictions that are looked at without cause goes on, `stranded` what the watchdog tells people of.
     """
 
     failures: Seen | None = None
@@ -65,6 +73,7 @@ class Cursor:
     down: dict[str, float] = field(default_factory=dict[str, float])
     told: dict[str, str] = field(default_factory=dict[str, str])
     turn: int = 0
+    stranded: dict[str, Stranded] = field(default_factory=dict[str, Stranded])
 
     @classmethod
     def from_json(cls, text: str | None) -> "Cursor":
@@ -74,7 +83,8 @@ class Cursor:
             return cls()
         failures = seen(document.pop("failures"))
         acting = {key: Known(**known) for key, known in document.pop("acting").items()}
-        return cls(failures=failures, acting=acting, **document)
+        stranded = {key: Stranded(**one) for key, one in document.pop("stranded", {}).items()}
+        return cls(failures=failures, acting=acting, stranded=stranded, **document)
 
     def to_json(self) -> str:
         """The stored form."""

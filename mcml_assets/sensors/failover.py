@@ -31,7 +31,7 @@ from mcml_assets.domain.workload import Workload
 from mcml_assets.resources.control import control_of
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.sensors.cursor import Cursor, Known
+from mcml_assets.sensors.cursor import Cursor, Known, Stranded
 from mcml_assets.sensors.decisions import takeover_runs, told, told_change
 from mcml_assets.sensors.failures import RunFailure, new_failures
 from mcml_assets.sensors.overtaken import end_overtaken
@@ -130,6 +130,7 @@ class Tick:
         self.now = now
         self.probes: Mapping[str, Probe] = {}
         self._entries: dict[str, Entry] = {}
+        self._stays: dict[str, str] = {}
 
     def run(self) -> Outcome:
         """Read failures, probe, and settle every jurisdiction that gives cause, several at once."""
@@ -154,6 +155,27 @@ class Tick:
                 outcome.requests += settled.requests
                 outcome.events += settled.events
                 outcome.lines += settled.lines
+        outcome.lines += self._note_stranded()
+
+    def _note_stranded(self) -> list[str]:
+        """Remember where work can neither go on nor move, and since when; a line for each that no decision has told of."""
+        former, self.cursor.stranded = self.cursor.stranded, {}
+        lines: list[str] = []
+        for concern in self._everything():
+            problem = self.control.register_problem(concern.workload, concern.jurisdiction, self.probes)
+            known = self.cursor.acting.get(concern.key)
+            down = known is not None and not self._is_up(known.location)
+            if problem is None and not down:
+                continue
+            told = self._stays.get(concern.key, "")
+            why = told or f"{concern.key}: nothing is committed, and nothing moves"
+            reason = problem or "its acting location is silent"
+            if not told or (problem is not None and problem not in told):
+                why = f"{why}: {reason}"
+                lines.append(why)
+            since = former[concern.key].since if concern.key in former else self.now.timestamp()
+            self.cursor.stranded[concern.key] = Stranded(since, why)
+        return lines
 
     def _note_outages(self) -> None:
         """Since when each location has been down: until then its acting location can have worked."""
@@ -167,13 +189,16 @@ class Tick:
         by_key: dict[str, list[RunFailure]] = {}
         for failure in failures:
             by_key.setdefault(f"{failure.workload}/{failure.jurisdiction}", []).append(failure)
-        everything = [
-            Concern(workload, jurisdiction, by_key.get(f"{workload.name}/{jurisdiction}", ()))
+        everything = self._everything(by_key)
+        turn = {concern.key for concern in self.cursor.next_turn(everything, REFRESHED)}
+        return [concern for concern in everything if concern.key in turn or self._gives_cause(concern)]
+
+    def _everything(self, failures: Mapping[str, Sequence[RunFailure]] | None = None) -> list[Concern]:
+        return [
+            Concern(workload, jurisdiction, (failures or {}).get(f"{workload.name}/{jurisdiction}", ()))
             for workload in self.workloads.values()
             for jurisdiction in workload.jurisdictions
         ]
-        turn = {concern.key for concern in self.cursor.next_turn(everything, REFRESHED)}
-        return [concern for concern in everything if concern.key in turn or self._gives_cause(concern)]
 
     def _gives_cause(self, concern: Concern) -> bool:
         known = self.cursor.acting.get(concern.key)
@@ -313,6 +338,8 @@ class Tick:
     def _tell(self, concern: Concern, decision: Decision, outcome: Outcome) -> None:
         """An event, if it says something that the last one did not: an outage of hours is not a thousand events."""
         outcome.lines.append(decision.summary)
+        if not decision.moves:
+            self._stays[concern.key] = decision.summary
         gist = _gist(decision)
         if decision.moves or self.cursor.told.get(concern.key) != gist:
             outcome.events.append(told(decision, down_since=self.cursor.down.get(decision.before.location)))

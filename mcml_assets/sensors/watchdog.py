@@ -3,24 +3,30 @@
 It ends runs that a killed machine left STARTED, because they hold their partitions: their process is looked for by the
 id that it reported, on this machine, so only where runs are processes of this machine. A run whose retry Dagster passed
 over gets it after all (`passed_over.py`). Everything else is alerted, grouped by cause: a sensor that does not tick, a run
-that takes too long, a partition whose last run failed and which nobody made anew, a queue that grows. If the daemon itself
-does not run, neither does this: `mcml doctor` and the UI's deployment page show that.
+that takes too long, a partition whose last run failed and which nobody made anew, a queue that grows, and work that can
+neither go on nor move, as `failover` remembers it. If the daemon itself does not run, neither does this: `mcml doctor` and
+the UI's deployment page show that.
 """
 
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from mcml_assets.domain.alert import Finding
 from mcml_assets.resources.alerts import Alerts
 from mcml_assets.sensors.check_results import ENDED
+from mcml_assets.sensors.cursor import Cursor
 from mcml_assets.sensors.failures import OVERLAP, PARTITION_TAG, READ_AT_ONCE, Seen
 from mcml_assets.sensors.pace import every
 from mcml_assets.sensors.passed_over import tell_again
 from mcml_assets.sensors.telling import Telling, tell
+
+if TYPE_CHECKING:
+    from dagster._core.scheduler.instigation import InstigatorState
 
 INTERVAL_SECONDS = 10
 LOST_SECONDS = 10.0
@@ -29,7 +35,10 @@ HANGING_SECONDS = 900.0
 WAITING_SECONDS = 600.0
 LEFT_SECONDS = 600.0
 SILENT_SECONDS = 180.0
+STRANDED_SECONDS = 30.0
+"""How long work may stand still for want of a lawful place, or of the register's majority, before people are told."""
 FORMAT = 2
+FAILOVER = "failover"
 
 
 @dataclass
@@ -71,11 +80,13 @@ def watchdog(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorRe
     noticed = Noticed.from_json(context.cursor)
     now = datetime.now(UTC)
     mended = [*end_lost_runs(context.instance, now), *tell_again(context.instance, now)]
+    states = context.instance.all_instigator_state()
     standing = [
         *_hanging_runs(context.instance, now),
         *_waiting_runs(context.instance, now),
         *_left_partitions(context.instance, noticed, now),
-        *_silent_sensors(context.instance, now),
+        *_silent_sensors(states, now),
+        *_stranded_work(states, now),
     ]
     for line in mended:
         context.log.warning("%s", line)
@@ -171,14 +182,25 @@ def _made_by(run: dg.DagsterRun) -> Iterable[str]:
     return [f"{key.to_user_string()} [{partition}]" for key in sorted(run.asset_selection or ())]
 
 
-def _silent_sensors(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
+def _silent_sensors(states: "Iterable[InstigatorState]", now: datetime) -> Iterator[Finding]:
     """Running sensors whose last tick is long ago; one that never ticked yet is not known here."""
-    for state in instance.all_instigator_state():
+    for state in states:
         data = state.instigator_data
         last = getattr(data, "last_tick_timestamp", None)
         if state.is_running and last is not None and now.timestamp() - last > SILENT_SECONDS:
             detail = f"has not ticked for {now.timestamp() - last:.0f} s"
             yield Finding("stands/sensors", "sensors do not tick", state.instigator_name, detail)
+
+
+def _stranded_work(states: "Iterable[InstigatorState]", now: datetime) -> Iterator[Finding]:
+    """Jurisdictions that stand still, by the failover sensor's memory: it has looked at them anyway."""
+    for state in states:
+        if state.instigator_name != FAILOVER or not state.is_running:
+            continue
+        for where, stranded in Cursor.from_json(getattr(state.instigator_data, "cursor", None)).stranded.items():
+            if now.timestamp() - stranded.since > STRANDED_SECONDS:
+                detail = f"for {now.timestamp() - stranded.since:.0f} s: {stranded.why}"
+                yield Finding("stands/work", "work can neither go on nor move", where, detail)
 
 
 def _age(record: dg.RunRecord, now: datetime) -> int:

@@ -89,7 +89,8 @@ def test_what_if_says_who_answers_and_what_must_return_where_nothing_may_move(st
     """With two of three clouds dark the edge goes on with the third; its work waits for one of the two, and no order helps."""
     stuck = planned(stage, "whatif", "--down", "aws", "--down", "gcp")[SHOP, "UK"]
     assert (stuck["decision"], stuck["answered_by"]) == ("stays", [C])
-    assert stuck["way_out"] == f"1 of {A}, {B} must answer again; no move is safe before, also not by hand"
+    way_out = f"1 of {A}, {B} must answer again; before, nothing is committed and no move is safe, also not by hand"
+    assert (stuck["way_out"], stuck["uncertain"]) == (way_out, None)
     said = " ".join(mcml(stage, "whatif", "--down", "aws", "--down", "gcp").output.split())
     assert f"callers are answered by {C}; 1 of {A}, {B} must answer again" in said
     stage.darken("aws", "gcp")
@@ -200,19 +201,22 @@ def test_an_order_by_hand_fences_as_a_sensor_does(stage: Stage):
         assert pointer.refuses_below == 2
 
 
-def test_what_if_and_the_sensors_decide_the_same(tmp_path: Path):
-    """For all 2^6 combinations of the shop's locations: the same location, epoch and runs, lawful, healthy and bounded.
+@pytest.mark.parametrize("name", ["credit_scoring", SHOP])
+def test_what_if_and_the_sensors_decide_the_same(tmp_path: Path, name: str):
+    """For all combinations of a workload's locations: the same location, epoch and runs, lawful, healthy and bounded.
 
-    The one case in which a jurisdiction stays without a healthy acting location although one is there: two of the three
-    clouds that keep its register are dark. Nothing may move then, and what-if says so.
+    2^3 and 2^6 stand for the 2^9 of the topology: what is decided about a workload is read from its own locations, as the
+    test asserts. The one case in which a jurisdiction stays without a healthy acting location although one is there: two of
+    the three clouds that keep its register are dark. Nothing may move then, and what-if says so.
     """
-    workload = example_workloads([SHOP])[0]
+    workload = example_workloads([name])[0]
     stage = Stage(tmp_path, [workload])
     stage.fill()
     tower = Tower(stage, build_failover(lambda: [workload], look_again_seconds=0.0))
     control = platform_control(stage.settings, stage.stores.topology)
     keys = [placed.key for placed in workload.locations]
-    assert len(keys) == 6
+    kept = {store for placement in workload.placements for store in register_stores(placement, control.topology)}
+    assert set(control.probes([workload])) == set(keys) | kept == set(keys)
     for outage in product((False, True), repeat=len(keys)):
         dark = {key for key, is_dark in zip(keys, outage, strict=True) if is_dark}
         stage.beat()
@@ -221,19 +225,21 @@ def test_what_if_and_the_sensors_decide_the_same(tmp_path: Path):
         stage.darken(*dark)
         requested = asked(tower.tick())
         runs = [run for decision in thought.values() for run in decision.runs]
-        assert requested == sorted((run.partition, sorted(f"{SHOP}/{noun}" for noun in run.nouns)) for run in runs)
+        assert requested == sorted((run.partition, sorted(f"{name}/{noun}" for noun in run.nouns)) for run in runs)
         for placement in workload.placements:
             decision = thought[placement.jurisdiction]
             expected = decision.after or decision.before
-            assert tower.acting_known(SHOP, placement.jurisdiction) == (expected.location, expected.epoch)
+            assert tower.acting_known(name, placement.jurisdiction) == (expected.location, expected.epoch)
             alive = [placed.key for placed in placement.locations if placed.key not in dark]
-            assert expected.location in [placed.key for placed in placement.locations]
+            lawful = {key for key in keys if control.topology.location(key).jurisdiction == placement.jurisdiction}
+            assert expected.location in lawful
+            assert {run.partition for run in decision.runs} <= lawful | {placement.jurisdiction}
             stores = register_stores(placement, control.topology)
             can_change = len([store for store in stores if store not in dark]) >= majority(stores)
             assert expected.location in alive or not alive or not can_change
             plan = plans[placement.jurisdiction]
-            # Where work should move and cannot, what-if says who answers meanwhile, and what has to come back first.
-            assert (plan.way_out is not None) == (decision.before.location in dark and not can_change)
+            # Where nothing can be committed, what-if says who answers meanwhile, and what has to come back first.
+            assert (plan.way_out is not None) == (not can_change)
             assert all(store in (plan.way_out or "") for store in stores if store in dark) or plan.way_out is None
             running = [placed.key for placed in placement.locations if placed.role is not Role.COLD]
             assert plan.answered_by == tuple(key for key in running if key in alive)

@@ -93,6 +93,8 @@ def test_errors_that_no_cloud_mends_and_outages_of_one_two_and_all(start: Start)
     control.settle()
     assert control.takeovers() == {f"{SHOP}/UK/2": 1}
     assert control.requested().get("automation_by_location", 0) == copied
+    # Without a majority nobody's work goes on, and people are told: also of the jurisdiction that nothing had struck at first.
+    control.wait(lambda: all(f"move: {SHOP}/{where}: " in control.said("watchdog") for where in ("UK", "EU")))
 
     control.stage.mend()
     control.wait(lambda: control.took_over(A, 3))

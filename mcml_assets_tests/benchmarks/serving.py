@@ -321,7 +321,8 @@ def asking_edge(folder: Path, entrance: Entrance, public_key: str, shop: Shop, e
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     caller = Caller("bench", "token", public_key, tomorrow, ("*",), ("*",), 1_000_000, False, folder / "bench.yaml")
     known = plan_route("shop", shop.workload.placement("UK"), PRIMARY, {PRIMARY, WARM}, 1, 1, TIME)
-    files = edge_files(folder, [known], {("shop", PRIMARY): EndpointAddress((endpoint,), 2)}, 0.05)
+    addresses = {("shop", key): EndpointAddress((endpoint,), 2) for key in (PRIMARY, WARM)}  # a lone one is not hedged
+    files = edge_files(folder, [known], addresses, 0.05)
     for path, content in (files | access_files(folder, [caller], datetime.now(UTC))).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

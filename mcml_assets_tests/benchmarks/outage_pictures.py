@@ -26,7 +26,6 @@ WIDTH, HEIGHT, TIMELINE_HEIGHT = 1500, 900, 380
 SETTLE_MILLISECONDS = 9_000
 MOVED_SECONDS, RETURNED_SECONDS = 180.0, 900.0
 ROUTE = f"/assets/{WORKLOAD}/traffic_route?view=events"
-PARTITION = f"/assets/{WORKLOAD}/raw_data?view=partitions&partition={PRIMARY}"
 
 
 @contextmanager
@@ -87,14 +86,12 @@ def tell(platform: Platform, folder: Path) -> list[str]:
     wait_until(lambda: _landed(platform, began), MOVED_SECONDS, 0.5, "the location that took over has landed")
     take_decision(platform, f"moves from {PRIMARY}", folder / "outage-decision.png")
     wait_until(platform.at_rest, MOVED_SECONDS * 2, 2.0, "what follows a takeover has ended")
-    take(platform, PARTITION, folder / "outage-partition.png")
     take(platform, "/runs", folder / "outage-runs.png")
     mended = time.time()
     platform.mcml("fault", "clear", "--all")
     wait_until(lambda: _acting(platform) == PRIMARY, RETURNED_SECONDS, 0.5, f"{PRIMARY} acts again")
     wait_until(platform.settled, RETURNED_SECONDS, 3.0, "all is well again")
     take_decision(platform, f"to {PRIMARY}", folder / "outage-return.png")
-    take(platform, PARTITION, folder / "outage-partition-mended.png")
     take_timeline(platform, folder / "outage-timeline.png")
     with platform.instance() as instance:
         events = timeline(instance, platform, JURISDICTION, began)

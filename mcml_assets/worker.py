@@ -10,6 +10,7 @@ from typing import Any
 
 from dagster_pipes import PipesContext, PipesEnvVarParamsLoader, open_dagster_pipes
 
+from mcml_assets.assets.canary_work import canary_task
 from mcml_assets.assets.feature_work import compute_task
 from mcml_assets.assets.training_work import train_task
 from mcml_assets.compute.channel import BucketMessageWriter
@@ -19,7 +20,11 @@ from mcml_assets.configuration.workload import load_workload
 from mcml_assets.domain.errors import McmlError
 from mcml_assets.resources.stores import CloudStores
 
-TASKS: Mapping[str, Callable[..., dict[str, Any]]] = {"feature_snapshot": compute_task, "training_run": train_task}
+TASKS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "feature_snapshot": compute_task,
+    "training_run": train_task,
+    "canary_training": canary_task,
+}
 
 
 def work(pipes: PipesContext, stores: CloudStores) -> dict[str, Any]:

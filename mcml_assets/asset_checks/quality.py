@@ -30,17 +30,6 @@ def quality_check(asset: dg.AssetKey, partitions: dg.PartitionsDefinition) -> dg
     )
 
 
-def quality_result(
-    check: dg.AssetCheckSpec, workload: Workload, evaluation: "Evaluation", quality: "Quality", reliability: bytes
-) -> dg.AssetCheckResult:
-    """The check's result, where the model was trained in this process."""
-    description, figures = quality_figures(workload, evaluation, quality, reliability)
-    return dg.AssetCheckResult(
-        passed=quality.decision.passed, check_name=check.name, asset_key=check.asset_key, description=description,
-        metadata=figures,
-    )  # fmt: skip
-
-
 def quality_figures(
     workload: Workload, evaluation: "Evaluation", quality: "Quality", reliability: bytes
 ) -> tuple[str, dict[str, Any]]:

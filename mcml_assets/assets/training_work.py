@@ -69,8 +69,7 @@ class Trained:
 
     def figures(self, of: str) -> dict[str, Any]:
         """The metadata of the `check` or the `asset`."""
-        written: Mapping[str, Any] = getattr(self, of)
-        return {name: dg.MetadataValue.md(value["md"]) if isinstance(value, dict) else value for name, value in written.items()}
+        return as_metadata(getattr(self, of))
 
 
 def train_task(
@@ -133,13 +132,19 @@ def train(
         **evaluation_metadata(candidate.evaluation),
         **{name: dg.MetadataValue.md(as_markdown(name, png)) for name, png in plots.items()},
     }
-    return Trained(snapshot, quality.decision.reason, description, _as_json(figures), _as_json(asset))
+    return Trained(snapshot, quality.decision.reason, description, as_json(figures), as_json(asset))
 
 
-def _as_json(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def as_json(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures as they cross from one process to another."""
     return {
         name: {"md": value.md_str} if isinstance(value, dg.MarkdownMetadataValue) else value for name, value in metadata.items()
     }
+
+
+def as_metadata(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures as Dagster takes them, from what `as_json` made."""
+    return {name: dg.MetadataValue.md(value["md"]) if isinstance(value, dict) else value for name, value in written.items()}
 
 
 def tracked(

@@ -22,7 +22,7 @@ from mcml_assets.configuration.settings import TOPOLOGIES, Settings
 from mcml_assets.configuration.topology import load_topology
 from mcml_assets.domain.compute_access import ClusterCompute
 from mcml_assets.domain.topology import Topology
-from mcml_assets_tests.assets.conftest import Bench, failure_of
+from mcml_assets_tests.assets.conftest import Bench, checks_of, failure_of
 from mcml_assets_tests.compute.pods_api import NO_GPU, Kubelet, pods_server
 from mcml_assets_tests.serving.platforms.kubernetes_api import TOKEN, kubeconfig
 from mcml_assets_tests.serving.platforms.real_kubernetes import real_api_server
@@ -108,6 +108,38 @@ def test_a_worker_that_dies_without_a_word_is_tried_again(retail: Bench, monkeyp
     retried = [event for event in result.all_events if event.event_type_value == "STEP_RESTARTED"]
     assert len(retried) == failures.RETRIES
     assert retail.current(PRIMARY, "training_run") is None
+
+
+@pytest.mark.live
+def test_a_canary_trains_where_its_models_train(retail: Bench) -> None:
+    """In a worker's process and not in the run's, by the same profile; its judgement, its evidence and its errors come back."""
+    train = retail.workload.directory / "train.py"
+    who = "    __import__('pathlib').Path(__file__).with_name(f'trainer.{__import__(\"os\").getpid()}').touch()\n"
+    text = train.read_text()
+    assert "    model = make_pipeline(" in text
+    train.write_text(text.replace("    model = make_pipeline(", f"{who}    model = make_pipeline(", 1))
+    assert retail.run("EU", "training_run").success
+    assert retail.run(PRIMARY, "model").success
+    of_training = trainers(retail)
+    canary = retail.run(PRIMARY, "canary_training")
+    assert canary.success, failure_of(canary)
+    (of_canary,) = trainers(retail) - of_training
+    assert of_canary != str(os.getpid())
+    told = recorded(canary)
+    assert (told["compute_profile"], told["agreement"]) == ("small", "agrees")
+    assert checks_of(canary) == {"quality": True, "agreement": True}
+    manifest = retail.stores.snapshots(retail.workload, PRIMARY, "canary_training").current()
+    assert manifest is not None
+    assert manifest.annotations["against"] == retail.current(PRIMARY, "model")
+    assert list(retail.stores.bucket(PRIMARY).list("mcml-work")) == []
+    train.write_text(train.read_text().replace(who, f"{who}    raise ValueError('spoilt')\n", 1))
+    spoilt = retail.run(PRIMARY, "canary_training")
+    assert "ConfigurationError: online_retail: train.py:train failed" in failure_of(spoilt)
+
+
+def trainers(bench: Bench) -> set[str]:
+    """The processes that called the user's `train`."""
+    return {file.suffix[1:] for file in bench.workload.directory.glob("trainer.*")}
 
 
 @pytest.fixture

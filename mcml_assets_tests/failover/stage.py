@@ -5,9 +5,11 @@ Buckets, endpoints' files, routes and faults are the real ones; nobody runs serv
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 
 from mcml_assets.clouds.fault_plan import clear_all_faults, set_fault
 from mcml_assets.configuration.settings import DEFS, Settings
@@ -19,7 +21,7 @@ from mcml_assets.domain.route import plan_route
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import PlacedLocation, Placement, Role, Workload
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.serving.heartbeat import beat
+from mcml_assets.serving.heartbeat import BEAT_SECONDS, beat
 from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
 from mcml_assets.serving.local_platform import LocalEndpointPlatform, write_status
 from mcml_assets.serving.manifest import endpoint_name, inference_service, read_manifest
@@ -132,6 +134,23 @@ class Stage:
     def beat(self) -> None:
         """Be the data plane that watches the endpoints."""
         beat(self.platform.folder)
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Go on as the data plane meanwhile: on a busy machine work takes longer than a heartbeat counts."""
+        ended = Event()
+
+        def go_on() -> None:
+            while not ended.wait(BEAT_SECONDS):
+                self.beat()
+
+        thread = Thread(target=go_on, name="beating")
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def darken(self, *targets: str) -> None:
         """Make clouds or locations fail."""

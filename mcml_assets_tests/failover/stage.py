@@ -43,8 +43,8 @@ def example_workloads(names: Sequence[str] = ("online_retail", "credit_scoring")
 class Stage:
     """Workloads that landed, were copied, trained and are served everywhere they are placed."""
 
-    def __init__(self, home: Path, workloads: Sequence[Workload]) -> None:
-        self.settings = Settings(home=home)
+    def __init__(self, home: Path, workloads: Sequence[Workload], topology: Path | None = None) -> None:
+        self.settings = Settings(home=home, topology=topology)
         self.stores = CloudStores.from_settings(self.settings)
         self.platform = LocalEndpointPlatform(self.settings)
         self.workloads = {workload.name: workload for workload in workloads}

@@ -145,13 +145,16 @@ def subjects(workloads: Sequence[Workload], stores: CloudStores, endpoints: Endp
 
 
 def keep(subject: Subject, outcome: Outcome, tally: Tally, endpoints: Endpoints) -> None:
-    """Leave an endpoint's outcome where a failover reads it, which asks no Dagster."""
+    """Leave an outcome where failover and metrics read it, which ask no Dagster."""
     from mcml_assets.serving.folder import DataPlaneFolder  # noqa: PLC0415 - only this sensor keeps any
     from mcml_assets.serving.synthetic_results import record_synthetic  # noqa: PLC0415 - the same
 
+    name, jurisdiction = f"{subject.workload.name}.{subject.place}", subject.place
     if subject.noun == "endpoint":
         name = endpoint_name(subject.workload.name, subject.place)
-        record_synthetic(DataPlaneFolder.of(endpoints.settings), name, outcome.passed, tally.in_a_row, outcome.problem)
+        jurisdiction = subject.workload.placed(subject.place).location.jurisdiction
+    folder = DataPlaneFolder.of(endpoints.settings)
+    record_synthetic(folder, name, outcome.passed, tally.in_a_row, outcome.problem, jurisdiction)
 
 
 def findings(asked: Sequence[Subject], outcomes: Sequence[Outcome], tallies: dict[str, Tally]) -> Iterator[Finding]:

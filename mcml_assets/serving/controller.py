@@ -189,7 +189,7 @@ class Controller:
         for name in [name for name, endpoint in self.endpoints.items() if endpoint.gone]:
             del self.endpoints[name]
             self._written.pop(name, None)
-            for kind in ("status", "answering", "former", "ended", "rollout", "order"):
+            for kind in ("status", "answering", "former", "ended", "lag", "synthetic", "rollout", "order"):
                 self.folder.endpoint(kind, name).unlink(missing_ok=True)
             log.info("%s: nothing is wanted and nothing runs", name)
 

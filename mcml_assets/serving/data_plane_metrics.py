@@ -3,7 +3,7 @@
 Read from the data plane's folder when Prometheus asks, so nothing is counted here and nothing can be old. Requests are
 counted by Envoy and by the servers themselves. One address, loopback only:
 
-    /metrics    the gauges below
+    /metrics    the gauges below, and those of `promise_metrics.py`
     /targets    the edge and every model server that runs now, for Prometheus' `http_sd_configs`
 """
 
@@ -25,6 +25,7 @@ from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.interfaces import EndpointState, EndpointStatus
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
 from mcml_assets.serving.prediction_log.shipper import read_shipped
+from mcml_assets.serving.promise_metrics import PromiseMetrics
 from mcml_assets.serving.routes import read_routes
 
 EDGE_PATH, SERVER_PATH = "/stats/prometheus", "/metrics"
@@ -102,6 +103,7 @@ def serve_metrics(settings: Settings) -> WSGIServer:
     """Answer Prometheus from a thread of this process, until the server is shut down. The port must be free."""
     registry = CollectorRegistry()
     registry.register(DataPlaneMetrics(settings))
+    registry.register(PromiseMetrics(settings))
     metrics = make_wsgi_app(registry)
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

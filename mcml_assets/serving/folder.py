@@ -11,7 +11,9 @@ the files say belongs to their readers and writers.
     former/…yaml                                the one that answered before, for rollback
     status/…json                                what is so
     ended/…json                                 why the last server ended itself (a container's termination message)
-    synthetic/…json                             the last synthetic transaction with the endpoint
+    synthetic/…json                             how synthetic transactions with the endpoint went
+    synthetic/<workload>.<jurisdiction>.json    the same through the edge
+    lag/…json                                   how far the endpoint's location was behind the acting one
     rollout/…json                               how a new version takes over, or did last
     order/…json                                 what somebody wants of that rollout
     shipped/…json                               how far the endpoint's prediction log is in its bucket
@@ -32,7 +34,9 @@ from typing import Literal
 from mcml_assets.clouds.fault_plan import faults_allowed
 from mcml_assets.configuration.settings import Settings
 
-EndpointFile = Literal["wanted", "answering", "former", "status", "ended", "shipped", "synthetic", "rollout", "order", "logs"]
+EndpointFile = Literal[
+    "wanted", "answering", "former", "status", "ended", "shipped", "synthetic", "lag", "rollout", "order", "logs"
+]
 SUFFIXES: dict[EndpointFile, str] = {
     "wanted": "yaml",
     "answering": "yaml",
@@ -41,6 +45,7 @@ SUFFIXES: dict[EndpointFile, str] = {
     "ended": "json",
     "shipped": "json",
     "synthetic": "json",
+    "lag": "json",
     "rollout": "json",
     "order": "json",
     "logs": "log",

@@ -38,7 +38,7 @@ def test_evidence_against_a_standby_is_told_before_the_outage(stage_in_shell: St
     result = CanaryResult(Agreement.DISAGREES, "roc_auc differs by -0.2", "d" * 64, 1)
     evidence = stage.snapshots(stage.workloads[SHOP], B, "canary_training")
     commit(evidence, {"canary.json": b"{}"}, stage.scratch, epoch=1, annotations=result.annotations())
-    record_synthetic(stage.platform.folder, endpoint_name(SHOP, C), passed=True, in_a_row=3, problem=None)
+    record_synthetic(stage.platform.folder, endpoint_name(SHOP, C), passed=True, in_a_row=3, problem=None, jurisdiction="UK")
     found = judged(stage)
     assert not found[B]["ready"]
     assert "roc_auc differs by -0.2" in standing(found[B], "canary")[1]

@@ -96,11 +96,11 @@ def test_an_endpoint_that_fails_synthetic_transactions_is_not_healthy(stage: Sta
         return {row["location"]: row["problem"] for row in rows if row["workload"] == "online_retail" and not row["healthy"]}
 
     assert problems() == {}
-    record_synthetic(folder, endpoint, False, 1, "HTTP status 503")
+    record_synthetic(folder, endpoint, False, 1, "HTTP status 503", "UK")
     assert problems() == {}
-    record_synthetic(folder, endpoint, False, 2, "HTTP status 503")
+    record_synthetic(folder, endpoint, False, 2, "HTTP status 503", "UK")
     assert problems() == {"aws/eu-west-2": "synthetic transactions fail: HTTP status 503"}
-    record_synthetic(folder, endpoint, True, 1, None)
+    record_synthetic(folder, endpoint, True, 1, None, "UK")
     assert problems() == {}
 
 

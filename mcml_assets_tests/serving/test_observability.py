@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mcml_assets.domain.error_budget import DEFAULT_OBJECTIVES, Objective, workbook_windows
+from mcml_assets.domain.error_budget import Objective, workbook_windows
 from mcml_assets_tests.serving.prometheus import CONFIG, DASHBOARD, RULES, UNIT_TESTS, metrics_in, needs
 
 PERIODS = {300: "5m", 1800: "30m", 3600: "1h", 21600: "6h", 259200: "3d"}
@@ -25,7 +25,7 @@ def panels() -> list[dict[str, Any]]:
 @pytest.mark.parametrize("arguments", [("check", "config", CONFIG), ("check", "rules", RULES), ("test", "rules", UNIT_TESTS)])
 def test_promtool_accepts_it(arguments: tuple[str | Path, ...]) -> None:
     """Prometheus' own tool finds nothing wrong, and the alerts' unit tests pass."""
-    said = subprocess.run([needs("promtool"), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+    said = subprocess.run([needs("promtool"), *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False)
     assert said.returncode == 0, said.stdout + said.stderr
 
 
@@ -38,22 +38,21 @@ def test_promtool_would_notice_a_wrong_rule(tmp_path: Path) -> None:
     assert "histogram_quartile" in said.stdout + said.stderr
 
 
-@pytest.mark.parametrize(
-    ("kind", "noun", "objective"),
-    [("answers_failed", "Availability", Objective.AVAILABILITY), ("answers_slow", "Latency", Objective.LATENCY)],
-)
-def test_alerts_burn_as_the_platform_judges(kind: str, noun: str, objective: Objective) -> None:
-    """Windows, rates and objectives are those by which the platform itself judges budgets."""
+@pytest.mark.parametrize(("noun", "objective"), [("Availability", Objective.AVAILABILITY), ("Latency", Objective.LATENCY)])
+def test_alerts_burn_as_the_platform_judges(noun: str, objective: Objective) -> None:
+    """Windows and rates are those by which the platform itself judges budgets, in months of 30 days; objectives are each
+    workload's own, and no figure of one stands in the rules.
+    """
     (fast,) = (rule["expr"] for rule in rules() if rule.get("alert") == f"Mcml{noun}BurnsFast")
     (slow,) = (rule["expr"] for rule in rules() if rule.get("alert") == f"Mcml{noun}BurnsSlow")
-    allowed = DEFAULT_OBJECTIVES.allowed(objective)
-    windows = workbook_windows(DEFAULT_OBJECTIVES.period_days)
+    windows = workbook_windows(30)
+    assert [window.rate / 2 for window in windows] == [window.rate for window in workbook_windows(15)]
     for window, expression in zip(windows, (fast, fast, slow), strict=True):
         for seconds in (window.long_seconds, window.short_seconds):
-            term = f"mcml:{kind}:ratio_rate{PERIODS[int(seconds)]} > {window.rate:g} * {allowed:g}"
-            assert term in expression
-    (recorded,) = (rule["expr"] for rule in rules() if rule.get("record") == "mcml:answers_slow:ratio_rate1h")
-    assert f'le="{DEFAULT_OBJECTIVES.latency_milliseconds:g}"' in recorded
+            burn = f"mcml:{objective}_burn:rate{PERIODS[int(seconds)]}"
+            assert f"{burn} > on (route) {window.rate:g} * mcml:objective_months" in expression
+            (recorded,) = (rule["expr"] for rule in rules() if rule.get("record") == burn)
+            assert f'mcml_objective_error_budget_ratio{{objective="{objective}"}}' in recorded
 
 
 def test_every_recorded_series_is_recorded_somewhere() -> None:

@@ -15,6 +15,7 @@ from mcml_assets.resources.stores import CloudStores
 from mcml_assets.sensors.synthetic_transactions import build_synthetic_transactions
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
+from mcml_assets.serving.synthetic_results import counted_synthetic
 from mcml_assets.snapshots.store import SnapshotStore
 from mcml_assets_tests.alerting.receiver import Receiver, receiver
 from mcml_assets_tests.serving.closed_edge import INFER, QUESTION, ClosedEdge
@@ -89,7 +90,9 @@ def logged(closed: ClosedEdge) -> list[str]:
 
 
 def test_endpoints_and_routes_are_asked_and_no_prediction_is_logged(closed: ClosedEdge, clock: Clock) -> None:
-    """Every endpoint and route gets an observation at first, none while nothing changes, and the prediction log no row."""
+    """Every endpoint and route gets an observation at first, none while nothing changes, and the prediction log no row. Each is
+    counted for who reads the metrics.
+    """
     before = logged(closed)
     for _ in range(3):
         assert clock.round() == []
@@ -99,6 +102,11 @@ def test_endpoints_and_routes_are_asked_and_no_prediction_is_logged(closed: Clos
         assert (told["synthetic"], told["synthetic_asked"], told["synthetic_failed"]) == ("passed", 1, 0)
         assert (told["answered_by"], told["model_version"]) == (PRIMARY, 1)
     assert json.loads(clock.cursor or "")["tallies"]["shop/traffic_route|UK"]["asked"] == 2
+    counted = counted_synthetic(DataPlaneFolder.of(closed.shop.settings))
+    assert sorted((one.route, one.location, one.asked, one.failed) for one in counted) == [
+        ("shop.UK", "", 3, 0),
+        ("shop.UK", PRIMARY, 3, 0),
+    ]
 
 
 def test_a_route_that_fails_twice_is_told_and_so_is_its_end(closed: ClosedEdge, clock: Clock) -> None:

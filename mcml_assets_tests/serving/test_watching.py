@@ -18,13 +18,16 @@ from mcml_assets.serving.data_plane import edge_url, ensure_data_plane
 from mcml_assets.serving.edge.asked import Asked
 from mcml_assets.serving.edge.traffic_counts import LocationTraffic, traffic_between, traffic_counts
 from mcml_assets.serving.folder import DataPlaneFolder
+from mcml_assets.serving.synthetic_results import record_synthetic
 from mcml_assets.top import LocationTop, Watching
 from mcml_assets_tests.serving.collector import Collected, Span, collector
 from mcml_assets_tests.serving.prometheus import metrics_in, prometheus
 from mcml_assets_tests.serving.served_shop import COLD, PRIMARY, WARM, Shop, free_settings
 from mcml_assets_tests.serving.test_observability import panels, rules
+from mcml_assets_tests.serving.test_promise_metrics import snapshots
 from mcml_assets_tests.serving.waiting import until
-from mcml_assets_tests.serving.watched_shop import answered_by, ask, frozen, watched_shop
+from mcml_assets_tests.serving.watched_shop import READY_SECONDS, answered_by, ask, frozen, watched_shop
+from mcml_assets_tests.snapshots.committing import commit
 
 pytestmark = pytest.mark.live
 
@@ -220,6 +223,10 @@ def test_a_real_prometheus_finds_every_metric_of_rules_and_dashboard(shop: Shop,
     """With the shipped configuration all targets are up, all rules hold, and every metric and panel finds what it names."""
     with prometheus(tmp_path, shop.settings.metrics_port) as here:
         ask(shop, 20)
+        # What the control plane does on a whole platform: a snapshot that the standby lacks, and synthetic transactions.
+        stores = [snapshots(shop.settings, PRIMARY, noun) for noun in ("landing", "raw_data")]
+        for store in stores:
+            commit(store, {"t/one": b"one"}, tmp_path)
         jobs = {"mcml-data-plane", "mcml-edge", "mcml-endpoint"}
         until(lambda: {found["job"] for found in here.values("up == 1")} == jobs, "all targets are scraped")
         assert here.values("up == 0") == []
@@ -228,7 +235,12 @@ def test_a_real_prometheus_finds_every_metric_of_rules_and_dashboard(shop: Shop,
         def missing() -> set[str]:
             return named - set(here.ask("/label/__name__/values"))
 
-        until(lambda: ask(shop, 2) != [] and not missing(), f"all metrics; at first without {missing()}")
+        def found() -> bool:
+            record_synthetic(DataPlaneFolder.of(shop.settings), "shop.UK", True, 1, None, "UK")
+            return ask(shop, 2) != [] and not missing()
+
+        until(found, f"all metrics; at first without {missing()}", READY_SECONDS)
+        assert {found["location"] for found in here.values("mcml_replication_lag_known == 1")} >= {PRIMARY, WARM}
         groups = here.ask("/rules")["groups"]
         assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
         for expression in expressions():

@@ -35,7 +35,7 @@ def watched_shop(home: Path, **settings: object) -> Iterator[Shop]:
         publish_route(plan_route("shop", shop.workload.placement("UK"), PRIMARY, {PRIMARY, WARM}, 1, 1, TIME), shop.settings)
         for key in (PRIMARY, WARM):
             platform.wait_ready(f"shop@{key}", shop.digest(1), READY_SECONDS)
-        until(lambda: answered_by(shop) == PRIMARY, "an answer from the primary")
+        until(lambda: answered_by(shop) == PRIMARY, "an answer from the primary", READY_SECONDS)
         yield shop
     finally:
         stop_data_plane(shop.settings)

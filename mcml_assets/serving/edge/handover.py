@@ -6,7 +6,8 @@ former answers what it was asked and closes its connections, and the next ends i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ DRAIN_SECONDS = 11  # longer than the edge lets a request take (`listener.REQUES
 PARENT_ENDS_SECONDS = 15
 """When the next Envoy ends the former one, after it took over."""
 
-BASE_ID, BASE_ID_FILE, EPOCH = "--base-id", "--base-id-path", "--restart-epoch"
+BASE_ID, EPOCH = "--base-id", "--restart-epoch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,31 +23,39 @@ class Generation:
     """Which Envoy of which line of them a process is."""
 
     base_id: int
-    epoch: int
+    epoch: int = 0
+
+    @property
+    def next(self) -> "Generation":
+        """The one that takes over from it."""
+        return replace(self, epoch=self.epoch + 1)
+
+    @property
+    def arguments(self) -> list[str]:
+        """What an Envoy is started with to be this one."""
+        return [BASE_ID, str(self.base_id), EPOCH, str(self.epoch), *_drain()]
+
+    @property
+    def shared_memory(self) -> Path:
+        """The file that all of its line share, and that outlives them. Envoy multiplies base ids by ten."""
+        return Path(f"/dev/shm/envoy_shared_memory_{10 * self.base_id}")  # noqa: S108 - the kernel's name for it
 
     def precedes(self, other: "Generation") -> bool:
         """Whether that one took over from this one, and ends it."""
         return self.base_id == other.base_id and self.epoch < other.epoch
 
 
-def first_arguments(base_id_file: Path) -> list[str]:
-    """For an Envoy that follows none; it chooses a base id that is free, and writes it to the file."""
-    return ["--use-dynamic-base-id", BASE_ID_FILE, str(base_id_file), *_drain()]
-
-
-def next_arguments(former: Generation) -> list[str]:
-    """For an Envoy that takes over from `former`."""
-    return [BASE_ID, str(former.base_id), EPOCH, str(former.epoch + 1), *_drain()]
+def first_generation(folder: Path) -> Generation:
+    """An Envoy that follows none. Every folder (absolute) has a line of its own, and always the same."""
+    return Generation(int(sha256(str(folder).encode()).hexdigest()[:7], 16))
 
 
 def generation(command: Sequence[str]) -> Generation | None:
     """Which one the process of this command line is; None where it was started so that it hands nothing over."""
     said = dict(pairwise(command))
     try:
-        if BASE_ID in said:
-            return Generation(int(said[BASE_ID]), int(said[EPOCH]))
-        return Generation(int(Path(said[BASE_ID_FILE]).read_text()), 0)
-    except (KeyError, ValueError, OSError):
+        return Generation(int(said[BASE_ID]), int(said[EPOCH]))
+    except (KeyError, ValueError):
         return None
 
 

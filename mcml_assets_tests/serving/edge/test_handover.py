@@ -13,7 +13,7 @@ from mcml_assets.domain.route import Route, RouteLocation
 from mcml_assets.serving.controller import end_processes
 from mcml_assets.serving.data_plane import edge_url
 from mcml_assets.serving.edge.envoy import Edge, is_edge
-from mcml_assets.serving.edge.handover import PARENT_ENDS_SECONDS, Generation, generation
+from mcml_assets.serving.edge.handover import PARENT_ENDS_SECONDS, Generation, first_generation, generation
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.processes import find, is_alive, kill
 from mcml_assets_tests.serving.served_shop import TIME, free_settings
@@ -130,15 +130,24 @@ def test_an_edge_that_dies_as_it_takes_over_is_started_anew(settings: Settings) 
     assert [process for process, _ in running(settings)] == [edge.process]
 
 
+def test_an_edge_that_was_ended_leaves_nothing(settings: Settings) -> None:
+    """Not even the memory that it would have shared with the next one."""
+    shared = first_generation(DataPlaneFolder.of(settings).edge).shared_memory
+    started(settings)
+    assert shared.exists()
+    end_processes(DataPlaneFolder.of(settings))
+    assert running(settings) == []
+    assert not shared.exists()
+
+
 def test_who_follows_whom_is_told_by_the_command_line(tmp_path: Path) -> None:
-    """By base id and epoch; an Envoy without them, and one whose file is gone, hands nothing over."""
-    file = tmp_path / "base-id"
-    first = ["envoy", "-c", "x", "--use-dynamic-base-id", "--base-id-path", str(file)]
-    assert generation(first) is None
-    file.write_text("4711\n")
-    assert generation(first) == Generation(4711, 0)
-    assert generation(["envoy", "--base-id", "4711", "--restart-epoch", "2"]) == Generation(4711, 2)
+    """By base id and epoch; an Envoy without them hands nothing over, and folders have lines of their own."""
+    first = first_generation(tmp_path)
+    assert first == first_generation(tmp_path)
+    assert first.base_id != first_generation(tmp_path / "other").base_id
+    assert generation(["envoy", "-c", "x", *first.arguments]) == first
+    assert generation(["envoy", "-c", "x", *first.next.arguments]) == first.next == Generation(first.base_id, 1)
     assert generation(["envoy", "--disable-hot-restart"]) is None
-    assert Generation(4711, 0).precedes(Generation(4711, 2))
-    assert not Generation(4711, 2).precedes(Generation(4711, 2))
-    assert not Generation(1, 0).precedes(Generation(2, 1))
+    assert first.precedes(first.next)
+    assert not first.precedes(first)
+    assert not first.precedes(Generation(first.base_id + 1, 1))

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
@@ -19,8 +19,9 @@ from statistics import median
 import dagster as dg
 import psutil
 
+from mcml_assets.automation import TAKEOVER_TAG
 from mcml_assets_tests.benchmarks.failover import BENCH
-from mcml_assets_tests.benchmarks.running_platform import Platform, running, wait_until
+from mcml_assets_tests.benchmarks.running_platform import WORKLOAD, Platform, running, wait_until
 
 TIMES = 3
 GOAL_SECONDS = 30.0
@@ -31,7 +32,16 @@ STARTED = [dg.DagsterRunStatus.STARTED]
 def main() -> None:
     """Kill, start again and wait, three times; add the seconds to `build/bench/failover.json`."""
     platform = Platform(BENCH / "outages")
-    took = [_left_started(platform) for _ in range(TIMES)]
+    took: list[float] = []
+    for _ in range(2 * TIMES):
+        seconds = _left_started(platform)
+        took += [seconds] if seconds is not None else []
+        if len(took) == TIMES:
+            break
+    else:
+        raise SystemExit(
+            f"only {len(took)} of {2 * TIMES} times a takeover was still going on when it was killed: run it again"
+        )
     target = BENCH / "failover.json"
     report = json.loads(target.read_text()) if target.exists() else {}
     report["killed_daemon"] = {"goal": GOAL_SECONDS, "seconds": took, "load": round(os.getloadavg()[0], 2)}
@@ -39,27 +49,32 @@ def main() -> None:
     print(f"runs left STARTED were ended {median(took):.1f} s (worst {max(took):.1f} s) after the daemon's return")  # noqa: T201 - the figure
 
 
-def _left_started(platform: Platform) -> float:
-    """Seconds from the new daemon's first heartbeat until no run of the old one is STARTED any more."""
+def _left_started(platform: Platform) -> float | None:
+    """Seconds from the new daemon's first heartbeat until no run of the old one is STARTED any more; None where the run was
+    faster than its end.
+    """
     with running(platform) as process:
-        platform.darken(platform.register.entry(platform.workload, "UK").acting.location)
-        wait_until(lambda: bool(_started(platform)), 180.0, 0.05, "a run is STARTED")
+        acting = platform.register.entry(platform.workload, "UK").acting
+        platform.darken(acting.location)
+        takeover = {TAKEOVER_TAG: f"{WORKLOAD}/UK/{acting.epoch + 1}"}
+        wait_until(lambda: bool(_started(platform, takeover)), 180.0, 0.05, "the takeover is STARTED")
         _kill(process)
-    left = _started(platform)
-    if not left:
-        raise SystemExit("the run ended just before it was killed: run it again")
     platform.mcml("fault", "clear", "--all")
+    left = _started(platform, takeover)
+    if not left:
+        platform.mcml("stop")
+        return None
     with _daemon(platform):
         back = _first_heartbeat(platform)
-        wait_until(lambda: not left & _started(platform), 300.0, 0.1, "no run of the killed daemon is STARTED")
+        wait_until(lambda: not left & _started(platform, takeover), 300.0, 0.1, "no run of the killed daemon is STARTED")
         took = time.time() - back
     platform.mcml("stop")
     return round(took, 1)
 
 
-def _started(platform: Platform) -> set[str]:
+def _started(platform: Platform, tags: Mapping[str, str]) -> set[str]:
     with platform.instance() as instance:
-        return {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=STARTED))}
+        return {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=STARTED, tags=dict(tags)))}
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

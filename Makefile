@@ -79,7 +79,7 @@ bench-sensors: install ## Measure sensor ticks over many workloads and a long hi
 bench-instance: install ## Measure an instance on PostgreSQL beside one on sqlite; writes build/bench/instance.json; needs Debian's postgresql
 	$(BIN)/python -m mcml_assets_tests.benchmarks.instance
 
-bench-scale-out: install ## Measure features and training by one process beside a local Ray, as rows grow; writes build/bench/scale_out.json
+bench-scale-out: install ## Measure features and training by one process beside a local Ray, as rows grow; writes build/bench/scale_out.json and the figures of deploy/docs/scale-out.md
 	$(BIN)/python -m mcml_assets_tests.benchmarks.scale_out
 
 SCHEDULES ?= 1000000

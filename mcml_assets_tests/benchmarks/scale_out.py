@@ -13,13 +13,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from time import sleep
 
 import psutil
 
 from mcml_assets.configuration.settings import PROJECT_ROOT
 from mcml_assets_tests.benchmarks.report import Result, publish
+from mcml_assets_tests.benchmarks.scale_out_page import write
 
 COPIES = (1, 4, 16, 48)
 LOOK_SECONDS = 0.2
@@ -39,12 +40,12 @@ class Measured:
 
 def measure(what: str, copies: int, where: str) -> Measured:
     """Do one piece of work in a process of its own."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, TemporaryFile("w+") as errors:
         command = [sys.executable, "-m", f"{__package__}.scale_out_work", what, str(copies), where, folder]
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
             cwd=PROJECT_ROOT,
             text=True,
             env=os.environ | SAME_PRIORITY,
@@ -55,7 +56,9 @@ def measure(what: str, copies: int, where: str) -> Measured:
             peak = max(peak, _memory(process.pid))
             sleep(LOOK_SECONDS)
         if process.returncode:
-            raise RuntimeError(f"{what} of {copies} copies by {where} ended with {process.returncode}")
+            errors.seek(0)
+            said = errors.read().strip().rpartition("\n")[2]
+            raise RuntimeError(f"{what} of {copies} copies by {where} ended with {process.returncode}: {said}")
         told = json.loads(process.stdout.read())
     return Measured(told["rows"], told["seconds"], told["connecting"], told["digest"], peak / 2**30)
 
@@ -91,12 +94,13 @@ def compare(what: str, copies: Sequence[int], gib: float) -> list[Result]:
 
 
 def main() -> None:
-    """Run everything and publish `build/bench/scale_out.json`; ours is Ray, the peer the embedded engine."""
+    """Run everything, publish `build/bench/scale_out.json` and write its page; ours is Ray, the peer the embedded engine."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--copies", type=int, nargs="+", default=COPIES)
     parser.add_argument("--gib", type=float, default=0.7 * psutil.virtual_memory().available / 2**30)
     arguments = parser.parse_args()
     publish("scale_out", [line for what in ("features", "training") for line in compare(what, arguments.copies, arguments.gib)])
+    write()
 
 
 if __name__ == "__main__":

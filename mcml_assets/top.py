@@ -15,13 +15,16 @@ from datetime import UTC, datetime
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.error_budget import Counted, Objective, Objectives, burn_rate
 from mcml_assets.domain.errors import TransientError
+from mcml_assets.domain.readiness import SyntheticFacts
 from mcml_assets.domain.route import Route
 from mcml_assets.domain.topology import Topology
 from mcml_assets.domain.workload import PlacedLocation, Placement, Workload
 from mcml_assets.serving.edge.asked import Asked, asked_locations
 from mcml_assets.serving.edge.traffic_counts import LocationTraffic, traffic_between, traffic_counts
 from mcml_assets.serving.folder import DataPlaneFolder
+from mcml_assets.serving.manifest import endpoint_name
 from mcml_assets.serving.routes import read_routes
+from mcml_assets.serving.synthetic_results import last_synthetic
 from mcml_assets.status import LocationStatus, collect_status
 
 Key = tuple[str, str, str]
@@ -35,8 +38,9 @@ class LocationTop:
 
     `edge` is how the edge stands to it. Rates are per second, over attempts: of the location, not of callers, for whom
     another location may have answered. `budget_left` is the smaller one of the error budgets of availability and latency, as
-    a share, since the edge started; negative when it is overdrawn. `route_acting` is the location that the route asks first,
-    `acting` the one that the register names. `lag_seconds` is the replication lag.
+    a share, since the edge started; negative when it is overdrawn, and then `budget_spent` says by what. `synthetic_passed` is
+    how the last synthetic transaction with the endpoint went, None for none. `route_acting` is the location that the route
+    asks first, `acting` the one that the register names. `lag_seconds` is the replication lag.
     """
 
     workload: str
@@ -52,6 +56,9 @@ class LocationTop:
     p50_milliseconds: float | None
     p99_milliseconds: float | None
     budget_left: float | None
+    budget_spent: str | None
+    synthetic_passed: bool | None
+    synthetic_age_seconds: float | None
     acting: str | None
     route_acting: str | None
     route_epoch: int | None
@@ -105,7 +112,9 @@ class Watching:
         except TransientError as error:
             problem = str(error)
         lately = traffic_between(self._counts, counts) if self._counts is not None and counts is not None else None
+        synthetic = {name: last_synthetic(self.folder, name) for name in self.folder.wanted_names()}
         seen = _Seen(
+            synthetic=synthetic,
             seconds=now - self._looked_at,
             routes=routes,
             statuses=self._statuses or {},
@@ -139,6 +148,7 @@ class Watching:
 class _Seen:
     """One look at all sources; None where one was silent."""
 
+    synthetic: dict[str, SyntheticFacts | None]
     seconds: float
     routes: dict[str, Route]
     statuses: dict[tuple[str, str], LocationStatus]
@@ -158,6 +168,9 @@ def _row(workload: Workload, placement: Placement, placed: PlacedLocation, seen:
     status = seen.statuses.get((workload.name, placed.key))
     counted = seen.lately.get(key, LocationTraffic(*key, port=0)) if seen.lately is not None else None
     edge = seen.asked.get(key, Asked.ABSENT) if seen.asked is not None else None
+    ever = seen.ever.get(key) if seen.ever is not None else None
+    worst = _worst(ever, workload.serving.objectives) if ever is not None else None
+    synthetic = seen.synthetic.get(endpoint_name(workload.name, placed.key))
     problem = _problem(route, placed.key, edge, status)
     return LocationTop(
         workload=workload.name,
@@ -172,7 +185,10 @@ def _row(workload: Workload, placement: Placement, placed: PlacedLocation, seen:
         given_up_per_second=counted.given_up / seen.seconds if counted is not None else None,
         p50_milliseconds=counted.quantile(0.5) if counted is not None else None,
         p99_milliseconds=counted.quantile(0.99) if counted is not None else None,
-        budget_left=_budget_left(seen.ever.get(key), workload.serving.objectives) if seen.ever is not None else None,
+        budget_left=worst.left if worst is not None else None,
+        budget_spent=worst.sentence() if worst is not None and worst.left <= 0 else None,
+        synthetic_passed=synthetic.passed if synthetic is not None else None,
+        synthetic_age_seconds=synthetic.age_seconds if synthetic is not None else None,
         acting=seen.acting(workload.name, placement.jurisdiction),
         route_acting=route.locations[0] if route is not None else None,
         route_epoch=route.epoch if route is not None else None,
@@ -197,13 +213,45 @@ def _problem(route: Route | None, location: str, edge: Asked | None, status: Loc
     return None
 
 
-def _budget_left(counts: LocationTraffic | None, objectives: Objectives) -> float | None:
-    """An attempt that was given up for another location's answer is one that this location did not answer."""
-    if counts is None or counts.requests == 0:
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """The budget of one objective: what is left of it as a share, negative when overdrawn, and the attempts that say so."""
+
+    objective: Objective
+    left: float
+    bad: int
+    total: int
+    allowed: float
+
+    def sentence(self) -> str:
+        """How much was spent, beside what may be. Of few attempts a single bad one is all of it."""
+        bad = "failed or were given up" if self.objective is Objective.AVAILABILITY else "took longer than promised"
+        return (
+            f"the budget of {self.objective} is spent: {self.bad:,} of {self.total:,} attempts since the edge started {bad}, "
+            f"{self.bad / self.total:.1%}; {self.allowed * 100:g}% may"
+        )
+
+
+def _worst(counts: LocationTraffic, objectives: Objectives) -> _Budget | None:
+    """The budget of which least is left; None when nothing was asked.
+
+    An attempt that was given up for another location's answer is one that this location did not answer.
+    """
+    if counts.requests == 0:
         return None
     errors, slow = counts.failed + counts.given_up, counts.slower_than(objectives.latency_milliseconds)
     found = Counted(counts.requests, errors, max(0, min(slow, counts.requests - errors)))
-    return 1.0 - max(burn_rate(found, objective, objectives) for objective in Objective)
+    budgets = [
+        _Budget(
+            objective,
+            1.0 - burn_rate(found, objective, objectives),
+            found.bad(objective),
+            found.total(objective),
+            objectives.allowed(objective),
+        )
+        for objective in Objective
+    ]
+    return min(budgets, key=lambda budget: budget.left)
 
 
 def _by_location(counts: Sequence[LocationTraffic]) -> dict[Key, LocationTraffic]:

@@ -15,11 +15,15 @@ from rich.text import Text
 from mcml_assets.commands.terminal import Exit, Json, fail, out, print_json, read_platform
 from mcml_assets.configuration.settings import Settings
 from mcml_assets.domain.errors import ConfigurationError, McmlError
+from mcml_assets.domain.readiness import SYNTHETIC_SECONDS
 
 if TYPE_CHECKING:
     from mcml_assets.top import LocationTop, Top
 
 LEFT = 0.5  # from here on a budget is worth a look
+HEADINGS = (
+    "workload", "location", "edge", "endpoint", "synthetic", "rps", "failed", "p50", "p99", "budget", "route", "age", "lag"
+)  # fmt: skip
 
 
 def top(
@@ -32,8 +36,9 @@ def top(
     With --once or --json it looks twice, --seconds apart, and prints the second look; it exits with 1 when something is
     unhealthy. JSON: {at, seconds, edge_problem, status_age_seconds, locations}, each location as
     {workload, jurisdiction, location, role, edge, endpoint, model_version, requests_per_second, failed_per_second,
-    given_up_per_second, p50_milliseconds, p99_milliseconds, budget_left, acting, route_acting, route_epoch,
-    route_age_seconds, lag_seconds, healthy, problem}; what is unknown is null.
+    given_up_per_second, p50_milliseconds, p99_milliseconds, budget_left, budget_spent, synthetic_passed,
+    synthetic_age_seconds, acting, route_acting, route_epoch, route_age_seconds, lag_seconds, healthy, problem}; what is
+    unknown is null.
     """
     from mcml_assets.emulation.servers import enter_emulators  # noqa: PLC0415 - opens object stores
     from mcml_assets.top import Watching  # noqa: PLC0415 - the same
@@ -74,7 +79,7 @@ def _print_once(seen: "Top", json_: bool) -> None:
 def table(seen: "Top") -> Table:
     """The whole view: a line for each location, then what is wrong."""
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=_title(seen), title_justify="left")
-    for heading in ("workload", "location", "edge", "endpoint", "rps", "failed", "p50", "p99", "budget", "route", "age", "lag"):
+    for heading in HEADINGS:
         left = heading in ("workload", "location", "edge", "endpoint")
         view.add_column(heading, justify="left" if left else "right", no_wrap=left)
     former = None
@@ -83,9 +88,12 @@ def table(seen: "Top") -> Table:
             view.add_section()
         view.add_row(row.workload if former != (row.workload, row.jurisdiction) else "", *_cells(row))
         former = (row.workload, row.jurisdiction)
-    problems = [f"[red]✗[/red] {row.workload} {row.location}: {escape(row.problem)}" for row in seen.locations if row.problem]
-    if problems:
-        view.caption = Text.from_markup("\n".join(problems))
+    told = [f"[red]✗[/red] {row.workload} {row.location}: {escape(row.problem)}" for row in seen.locations if row.problem]
+    told += [
+        f"[yellow]![/yellow] {row.workload} {row.location}: {row.budget_spent}" for row in seen.locations if row.budget_spent
+    ]
+    if told:
+        view.caption = Text.from_markup("\n".join(told))
         view.caption_justify = "left"
     return view
 
@@ -111,6 +119,7 @@ def _cells(row: "LocationTop") -> list[str]:
         name,
         edge if edge in ("asked", "absent") else f"[red]{edge}[/red]",
         f"[{colour}]{row.endpoint or '?'}[/{colour}]" + (f" v{row.model_version}" if row.model_version else ""),
+        _synthetic(row),
         _number(row.requests_per_second),
         f"[red]{bad:.1f}[/red]" if bad else _number(row.failed_per_second),
         _milliseconds(row.p50_milliseconds),
@@ -133,9 +142,18 @@ def _milliseconds(value: float | None) -> str:
 def _share(left: float | None) -> str:
     if left is None:
         return "-"
-    # A budget that is overdrawn many times over is gone; how many times is the log's business.
-    told = f"{left:.0%}" if left > -1 else "< -100%"
-    return f"[red]{told}[/red]" if left <= 0 else f"[yellow]{told}[/yellow]" if left < LEFT else told
+    if left <= 0:
+        return "[red]spent[/red]"  # by how much is told below the table, in attempts
+    return f"[yellow]{left:.0%}[/yellow]" if left < LEFT else f"{left:.0%}"
+
+
+def _synthetic(row: "LocationTop") -> str:
+    if row.synthetic_passed is None:
+        return "-"
+    told = f"ok {_age(row.synthetic_age_seconds)}" if row.synthetic_passed else f"failed {_age(row.synthetic_age_seconds)}"
+    if not row.synthetic_passed:
+        return f"[red]{told}[/red]"
+    return f"[yellow]{told}[/yellow]" if (row.synthetic_age_seconds or 0) > SYNTHETIC_SECONDS else told
 
 
 def _age(seconds: float | None) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from mcml_assets.domain.error_budget import DEFAULT_OBJECTIVES
 from mcml_assets.serving.edge.asked import Asked, read_clusters
 from mcml_assets.serving.edge.traffic_counts import LocationTraffic
 from mcml_assets.serving.synthetic_results import record_synthetic
-from mcml_assets.top import _budget_left
+from mcml_assets.top import _worst
 from mcml_assets_tests.failover.stage import Stage
 from mcml_assets_tests.ports import free_ports
 
@@ -96,29 +97,56 @@ def test_an_endpoint_that_fails_synthetic_transactions_is_not_healthy(stage: Sta
         return {row["location"]: row["problem"] for row in rows if row["workload"] == "online_retail" and not row["healthy"]}
 
     assert problems() == {}
+
+    def seen() -> tuple[bool | None, bool | None]:
+        rows = {
+            row["location"]: row["synthetic_passed"] for row in shown()[1]["locations"] if row["workload"] == "online_retail"
+        }
+        return rows["aws/eu-west-2"], rows["gcp/europe-west2"]
+
+    assert seen() == (None, None)
     record_synthetic(folder, endpoint, False, 1, "HTTP status 503", "UK")
     assert problems() == {}
     record_synthetic(folder, endpoint, False, 2, "HTTP status 503", "UK")
     assert problems() == {"aws/eu-west-2": "synthetic transactions fail: HTTP status 503"}
+    assert seen() == (False, None)
+    assert re.search(r"failed \d+ s", CliRunner().invoke(app, ["top", "--once", "--seconds", "0.2"]).stdout)
     record_synthetic(folder, endpoint, True, 1, None, "UK")
     assert problems() == {}
+    assert seen() == (True, None)
 
 
 @pytest.mark.parametrize(
-    ("counts", "left"),
+    ("counts", "left", "said"),
     [
-        ({"requests": 0}, None),
-        ({"requests": 10_000}, 1.0),
-        ({"requests": 10_000, "failed": 5}, 0.5),
-        ({"requests": 10_000, "failed": 5, "given_up": 15}, -1.0),
+        ({"requests": 10_000}, 1.0, "0 of 10,000 attempts"),
+        ({"requests": 10_000, "failed": 5}, 0.5, "5 of 10,000 attempts"),
+        ({"requests": 10_000, "failed": 5, "given_up": 15}, -1.0, "started failed or were given up, 0.2%; 0.1% may"),
     ],
 )
-def test_what_is_left_of_a_budget(counts: dict[str, int], left: float | None) -> None:
-    """Failures and answers that nobody waited for spend it, ten of 10,000 all of it, and nothing asked says nothing."""
+def test_what_is_left_of_a_budget(counts: dict[str, int], left: float, said: str) -> None:
+    """Failures and answers that nobody waited for spend it, ten of 10,000 all of it; how much was is told in attempts."""
     at_most = {DEFAULT_OBJECTIVES.latency_milliseconds: counts["requests"], float("inf"): counts["requests"]}
     traffic = LocationTraffic("shop", "UK", "aws/eu-west-2", 1, at_most=at_most, **counts)
-    found = _budget_left(traffic, DEFAULT_OBJECTIVES)
-    assert found == (pytest.approx(left) if left is not None else None)
+    found = _worst(traffic, DEFAULT_OBJECTIVES)
+    assert found is not None
+    assert found.left == pytest.approx(left)
+    assert said in found.sentence()
+
+
+def test_nothing_asked_spends_nothing() -> None:
+    """Of a location that was never asked no budget is shown, neither whole nor spent."""
+    assert _worst(LocationTraffic("shop", "UK", "aws/eu-west-2", 1), DEFAULT_OBJECTIVES) is None
+
+
+def test_slow_answers_spend_the_budget_of_latency() -> None:
+    """The objective that is worse off is the one that is told."""
+    at_most = {DEFAULT_OBJECTIVES.latency_milliseconds: 980, float("inf"): 1000}
+    found = _worst(LocationTraffic("shop", "UK", "aws/eu-west-2", 1, requests=1000, at_most=at_most), DEFAULT_OBJECTIVES)
+    assert found is not None
+    assert found.sentence() == (
+        "the budget of latency is spent: 20 of 1,000 attempts since the edge started took longer than promised, 2.0%; 1% may"
+    )
 
 
 def test_of_two_servers_the_better_one_counts() -> None:

@@ -19,9 +19,9 @@ from mcml_assets.domain.errors import McmlError, ObjectNotFound
 from mcml_assets.domain.snapshot import Manifest
 from mcml_assets.domain.workload import Workload
 from mcml_assets.partitions import by_location
-from mcml_assets.resources.packages import held_package
+from mcml_assets.resources.packages import held_package, scores_of
 from mcml_assets.resources.stores import CloudStores
-from mcml_assets.serving.package import REFERENCE, load_model
+from mcml_assets.serving.package import REFERENCE
 from mcml_assets.snapshots.store import SnapshotStore
 
 if TYPE_CHECKING:
@@ -108,10 +108,10 @@ class _Subject:
         from mcml_assets.drift.compare import compare, sketch_like  # noqa: PLC0415 - the same
 
         reference = self._reference()
-        predict = load_model(held_package(self.workload, self.stores, self.location, self.model))
+        package = held_package(self.workload, self.stores, self.location, self.model)
 
         def sketch(table: "pa.Table") -> Any:
-            scores = predict(table.to_pandas()) if table.num_rows else []
+            scores = scores_of(package, table.to_pandas()) if table.num_rows else []
             return sketch_like(PREDICTIONS, pa.chunked_array([scores], type=pa.float64()), reference.predictions)
 
         then, against = self._earlier()

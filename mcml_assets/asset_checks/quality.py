@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mcml_assets.asset_checks.partitioned import partitioned_check_spec
+from mcml_assets.domain.errors import ConfigurationError, ContractViolation, CorruptSnapshot, ModelRejected
 from mcml_assets.domain.workload import Workload
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mcml_assets.training.judgement import Quality, SegmentFigures
 
 SHOWN_SEGMENTS = 20
+UNJUDGED = (ConfigurationError, ContractViolation, CorruptSnapshot, ModelRejected)
+"""What is wrong with data or code, so that there is no candidate. Of a location that is down nothing is said by a check."""
 
 
 def quality_check(asset: dg.AssetKey, partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
@@ -27,6 +30,17 @@ def quality_check(asset: dg.AssetKey, partitions: dg.PartitionsDefinition) -> dg
         "The candidate is better than a trivial baseline and no worse than the model now served on the same held-out rows, "
         "surely bad in no segment, and its scores are the shares of positives that they promise.",
         partitions,
+    )
+
+
+def unjudged_result(check: dg.AssetCheckSpec, error: Exception) -> dg.AssetCheckResult:
+    """The result where no candidate came about that could be judged: whatever the reason, it has not been found good."""
+    return dg.AssetCheckResult(
+        passed=False,
+        check_name=check.name,
+        asset_key=check.asset_key,
+        description=f"No candidate could be judged, and what is served goes on: {error}",
+        metadata={"problem": str(error), "error": type(error).__name__},
     )
 
 

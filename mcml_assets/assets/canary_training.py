@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from mcml_assets.asset_checks.agreement import agreement_check, agreement_result
-from mcml_assets.asset_checks.quality import quality_check
+from mcml_assets.asset_checks.quality import UNJUDGED, quality_check, unjudged_result
 from mcml_assets.assets.canary_work import Canary, Held, canary_of, held, train_canary
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.assets.training_work import as_metadata
@@ -57,7 +57,11 @@ def build_canary_training(workload: Workload) -> dg.AssetsDefinition:
         with typed_failures(stores, workload):
             epoch = stores.acting(workload, workload.placement_of(location).jurisdiction).epoch
             inputs = held(workload, stores, location)
-            canary, profile = _train(context, workload, stores, inputs)
+            try:
+                canary, profile = _train(context, workload, stores, inputs)
+            except UNJUDGED as error:
+                yield unjudged_result(quality_spec, error)
+                raise
             agreement, reason = judge_canary(canary.compared, workload.canary)
             result = CanaryResult(agreement, reason, inputs.model.snapshot_id, inputs.model.annotations["version"])
             manifest = _commit(workload, stores, location, epoch, inputs.parents, canary.compared, result)

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from mcml_assets.asset_checks.quality import quality_check
+from mcml_assets.asset_checks.quality import UNJUDGED, quality_check, unjudged_result
 from mcml_assets.assets.failures import typed_failures
 from mcml_assets.assets.training_work import Inputs, Trained, train
 from mcml_assets.automation import when_acting_location_published
@@ -47,7 +47,11 @@ def build_training_run(workload: Workload) -> dg.AssetsDefinition:
         jurisdiction = context.partition_key
         with typed_failures(stores, workload):
             inputs = _inputs(workload, stores, jurisdiction)
-            trained, profile = _train(context, workload, stores, inputs)
+            try:
+                trained, profile = _train(context, workload, stores, inputs)
+            except UNJUDGED as error:
+                yield unjudged_result(check, error)
+                raise
             context.log.info("%s in %s: %s", workload.name, jurisdiction, trained.reason)
             result = dg.AssetCheckResult(
                 passed=trained.snapshot is not None,

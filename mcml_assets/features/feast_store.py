@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mcml_assets.configuration.settings import Settings
-from mcml_assets.domain.errors import ConfigurationError, CorruptSnapshot
+from mcml_assets.domain.errors import ConfigurationError
 from mcml_assets.domain.workload import FeatureView, Workload
 from mcml_assets.features.feast_import import import_feast
 from mcml_assets.features.frames import EVENT_TIMESTAMP
@@ -32,6 +32,7 @@ from mcml_assets.features.repositories import (
     repositories_folder,
     switch,
 )
+from mcml_assets.features.stored_rows import stored_rows
 
 if TYPE_CHECKING:
     import feast
@@ -62,7 +63,7 @@ def publish(
     `files` is path in the snapshot (`<view>/<date>.parquet`) -> file, as `compute_features` returns it. The online store
     gets the newest row of each key, none after `watermark`. Publishing the same snapshot again only switches to it. The
     current repository and the one before it stay, for readers that have them open and for rollback.
-    Raises `CorruptSnapshot` when a view has no file.
+    Raises what `stored_rows` does.
     """
     parent = repositories_folder(settings, location_key, workload.name)
     parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +80,9 @@ def publish(
 def newest_rows(view: FeatureView, files: Mapping[str, Path], watermark: datetime) -> dict[Any, dict[str, Any]]:
     """What the online store of a feature snapshot holds of a view: by key the newest row's features, None for null.
 
-    `files` and `watermark` are as `publish` takes them. Raises `CorruptSnapshot` when the view has no file.
+    `files` and `watermark` are as `publish` takes them. Raises what `stored_rows` does.
     """
-    rows = _newest(_history(view, files), view, watermark).select([view.join_key, *view.features]).to_pylist()
+    rows = _newest(stored_rows(view, files), view, watermark).select([view.join_key, *view.features]).to_pylist()
     return {
         row[view.join_key]: {name: None if (value := row[name]) != value else value for name in view.features} for row in rows
     }
@@ -145,7 +146,7 @@ def _build(workload: Workload, repository: FeastRepository, files: Mapping[str, 
     data = repository.folder.resolve() / "data"
     data.mkdir(parents=True)
     (repository.folder / "feature_store.yaml").write_text(FEATURE_STORE_YAML.format(project=workload.name))
-    tables = {view.name: _history(view, files) for view in workload.features.views}
+    tables = {view.name: stored_rows(view, files) for view in workload.features.views}
     for name, table in tables.items():
         pq.write_table(table, data_file(data, name), compression="zstd")
     store = feast.FeatureStore(repo_path=str(repository.folder))
@@ -156,14 +157,6 @@ def _build(workload: Workload, repository: FeastRepository, files: Mapping[str, 
             # `materialize` takes as long, prints to the terminal, and reads times in the machine's own zone.
             store.write_to_online_store(view.name, df=newest.to_pandas())
     mark_complete(repository)
-
-
-def _history(view: FeatureView, files: Mapping[str, Path]) -> pa.Table:
-    """All rows of a view, of all as-of dates: Feast takes one file per view."""
-    parts = [file for path, file in sorted(files.items()) if path.split("/")[0] == view.name]
-    if not parts:
-        raise CorruptSnapshot(f"the feature snapshot has no file of view {view.name!r}; it has {sorted(files)}")
-    return pa.concat_tables([pq.ParquetFile(part).read() for part in parts])
 
 
 def _newest(history: pa.Table, view: FeatureView, watermark: datetime) -> pa.Table:

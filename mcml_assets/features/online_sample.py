@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mcml_assets.comparison.cell_hash import Buffers, Hasher, mixed
 from mcml_assets.domain.errors import UnknownEntity
@@ -20,6 +19,7 @@ from mcml_assets.domain.workload import FeatureView, Workload
 from mcml_assets.features.frames import EVENT_TIMESTAMP
 from mcml_assets.features.key_order import after_their_keys
 from mcml_assets.features.online import OnlineReader
+from mcml_assets.features.stored_rows import stored_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,7 @@ def compare_online(
 
 def _newest(view: FeatureView, files: Mapping[str, Path], watermark: datetime) -> pa.Table:
     """The newest row of each key that is not after the watermark."""
-    parts = [pq.ParquetFile(file).read() for path, file in sorted(files.items()) if path.split("/")[0] == view.name]
-    rows = pa.concat_tables(parts)
+    rows = stored_rows(view, files)
     rows = rows.filter(pc.field(EVENT_TIMESTAMP) <= pa.scalar(watermark, rows.schema.field(EVENT_TIMESTAMP).type))
     rows = rows.sort_by([(view.join_key, "ascending"), (EVENT_TIMESTAMP, "ascending")])
     if not len(rows):

@@ -148,8 +148,14 @@ def _line(workload: Workload, error: BaseException) -> str:
 
 
 def _scores(workload: Workload, model: Any, x: pd.DataFrame) -> np.ndarray:
-    with threadpool_limits(limits=1):  # several trainings share few cores, where waiting threads cost more than they give
-        given = np.asarray(model.predict_proba(x), dtype="float64")
+    try:
+        with threadpool_limits(limits=1):  # several trainings share few cores, where waiting threads cost more than they give
+            given = np.asarray(model.predict_proba(x), dtype="float64")
+    except Exception as error:  # noqa: BLE001 - whatever the user's model raises, and its message may quote values
+        raise ConfigurationError(
+            f"{workload.name}: the model of {workload.training.train} gives no score for {len(x)} test rows "
+            f"({type(error).__name__}): they hold values that it cannot take"
+        ) from None
     if given.shape != (len(x), 2) or not np.isfinite(given).all():
         raise ConfigurationError(
             f"{workload.name}: the model of {workload.training.train} must give two finite probabilities per row; for "

@@ -16,13 +16,14 @@ PRIMARY, WARM, COLD = "azure/westeurope", "gcp/europe-west1", "aws/eu-central-1"
 
 
 class Served(Bench):
-    """The EU, whose primary and warm standby answer from the packages that they hold."""
+    """The EU, whose primary and warm standbys answer from the packages that they hold."""
 
     servers: GoldenServers
+    answering: tuple[str, ...] = (PRIMARY, WARM)
 
     def answer_as_held(self) -> None:
         self.servers.spoilt.clear()
-        for location in (PRIMARY, WARM):
+        for location in self.answering:
             self.answer_from(location, self.held(location))
 
     def held(self, location: str) -> Manifest:

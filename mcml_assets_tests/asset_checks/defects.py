@@ -1,284 +1,214 @@
 """The catalogue of defects: each is planted in one location of a real workload, and says which checks find it there.
 
-`test_defects.py` plants them all and runs the real checks; `defects_page.py` shows the table. A new check joins by its
-name in `CHECKS`, a new defect by a line in `DEFECTS`.
+`planting.py` plants them, `test_defects.py` runs the real checks, `defects_page.py` shows the table. A new check joins by
+its name in `CHECKS` or `YIELDED`, a new defect by a line in `DEFECTS`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from pyarrow import parquet
 
-from mcml_assets.assets.feature_work import feast_repository
-from mcml_assets.domain.snapshot import Manifest
-from mcml_assets.features.digests import ANNOTATION, annotation, view_digests
-from mcml_assets.features.repositories import FeastRepository, current_repository, repositories_folder, switch
-from mcml_assets_tests.assets.conftest import Bench
+from mcml_assets_tests.asset_checks.planting import (
+    SPOILT,
+    a_hair_more,
+    answer_a_hair_off,
+    answer_as_yesterday,
+    changed,
+    flip_a_byte,
+    forget_the_versions,
+    go_back,
+    in_another_zone,
+    in_pence,
+    last_digit,
+    learn_nothing,
+    recommit,
+    renamed,
+    republish,
+    serve_former_features,
+    spoil_the_online_store,
+    spoil_the_source,
+    swapped,
+    two_hours_behind,
+    with_a_row_twice,
+    with_first,
+    without_a_row,
+)
 
-SPOILT = "gcp/europe-west1"
 SOUND = ("azure/westeurope", "aws/eu-central-1")
+JURISDICTION = "EU"
+OF_THE_WORKLOAD = "no_negative_baskets"
 CHECKS: Mapping[str, tuple[str, ...]] = {
-    "raw_data": ("integrity", "parity", "replication_lag"),
-    "feature_snapshot": ("integrity", "parity", "online_parity", "replication_lag"),
+    "raw_data": ("contract", "integrity", "parity", "replication_lag"),
+    "feature_snapshot": (
+        "contract", "integrity", "parity", "online_parity", "drift", "replication_lag", OF_THE_WORKLOAD,
+    ),
     "model": ("integrity", "parity", "replication_lag"),
-}
+    "endpoint": ("parity", "drift", "evidence"),
+}  # fmt: skip
 """The checks that are run on every defect, in every location."""
+YIELDED: Mapping[str, tuple[str, ...]] = {
+    "landing": ("contract", "contract_version"),
+    "training_run": ("quality",),
+    "canary_training": ("quality", "agreement"),
+}
+"""Checks of what is about to be published: they run with the asset, which a defect of it is planted before."""
+PARTITIONS = {"landing": JURISDICTION, "training_run": JURISDICTION, "canary_training": SPOILT}
+
+
+Check = tuple[str, str]
+"""An asset and the name of one of its checks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """What is spoilt, in which asset, and which of its checks fail there; every other check passes, everywhere."""
+    """What is spoilt, in which asset, and which checks fail for it there; every other check passes, everywhere.
+
+    `unasked` is a check of the asset that nobody runs in the spoilt location after the defect was planted.
+    """
 
     name: str
     asset: str
-    found_by: frozenset[str]
-    plant: Callable[[Bench], None]
+    found_by: frozenset[Check]
+    plant: Callable[[Any], object]
     note: str = ""
+    unasked: str | None = None
 
 
-def features(name: str, spoil: Callable[[pa.Table], pa.Table], *, admits: bool = True, note: str = "") -> Defect:
+def by(asset: str, *checks: str, **others: str) -> frozenset[Check]:
+    """These checks of the asset, and one each of other assets."""
+    return frozenset({*((asset, check) for check in checks), *others.items()})
+
+
+def features(name: str, spoil: Callable[[pa.Table], pa.Table], *checks: str, note: str = "", **others: str) -> Defect:
     """Features that this location computed otherwise, committed and published as its pipeline would have."""
-
-    def plant(bench: Bench) -> None:
-        manifest = recommit(bench, "feature_snapshot", spoil, admits=admits)
-        feast_repository(bench.workload, bench.stores, SPOILT, manifest)
-
-    return Defect(name, "feature_snapshot", frozenset({"parity"}), plant, note)
+    return Defect(name, "feature_snapshot", by("feature_snapshot", *checks, **others), republish(spoil), note)
 
 
-def raw_data(name: str, spoil: Callable[[pa.Table], pa.Table]) -> Defect:
+def raw_data(name: str, spoil: Callable[[pa.Table], pa.Table], *checks: str, note: str = "") -> Defect:
     """Raw data that is not what was landed, with a manifest of its own that fits it."""
-    return Defect(name, "raw_data", frozenset({"parity"}), lambda bench: recommit(bench, "raw_data", spoil) and None)
-
-
-def recommit(bench: Bench, noun: str, spoil: Callable[[pa.Table], pa.Table], *, admits: bool = True) -> Manifest:
-    """Commit the spoilt location's snapshot anew with its last file changed; unless it `admits`, with the former digests."""
-    snapshots = bench.stores.snapshots(bench.workload, SPOILT, noun)
-    manifest = current(bench, noun)
-    with TemporaryDirectory() as scratch:
-        files = snapshots.fetch(manifest, Path(scratch))
-        last = files[max(files)]
-        table = spoil(parquet.read_table(last))
-        parquet.write_table(table, last)
-        annotations = dict(manifest.annotations)
-        if noun == "feature_snapshot" and admits:
-            annotations[ANNOTATION] = annotation(view_digests(bench.workload, files))
-        return snapshots.commit(
-            files,
-            tables_schema=manifest.schema,
-            row_count=manifest.row_count,
-            watermark=manifest.watermark,
-            parents=manifest.parents,
-            code_version=manifest.code_version,
-            epoch=manifest.epoch,
-            producer=manifest.producer,
-            created_at=manifest.created_at,
-            annotations=annotations,
-        ).manifest
-
-
-def current(bench: Bench, noun: str) -> Manifest:
-    manifest = bench.stores.snapshots(bench.workload, SPOILT, noun).current()
-    assert manifest is not None
-    return manifest
-
-
-def flip_a_byte(noun: str) -> Callable[[Bench], None]:
-    """Flip one bit of the largest file that no other asset's snapshot shares."""
-
-    def plant(bench: Bench) -> None:
-        file = max(current(bench, noun).files, key=lambda file: file.size)
-        bucket = bench.settings.clouds_folder / "gcp" / bench.stores.topology.location(SPOILT).bucket
-        (blob,) = (bucket / bench.workload.name / "blobs").rglob(file.digest)
-        content = bytearray(blob.read_bytes())
-        content[len(content) // 2] ^= 1
-        blob.chmod(0o644)
-        blob.write_bytes(content)
-
-    return plant
-
-
-def go_back(noun: str) -> Callable[[Bench], None]:
-    """Have `current` name the snapshot before the newest, as a restored backup would."""
-
-    def plant(bench: Bench) -> None:
-        snapshots = bench.stores.snapshots(bench.workload, SPOILT, noun)
-        version = snapshots.pointer.read()
-        assert version is not None
-        assert version.pointer.previous is not None
-        snapshots.pointer.move(version.pointer.previous, version.pointer.epoch, version)
-
-    return plant
-
-
-def serve_former_features(bench: Bench) -> None:
-    """Have the online store be the one before the newest, which every location keeps."""
-    folder = repositories_folder(bench.settings, SPOILT, bench.workload.name)
-    newest = current_repository(folder)
-    former = bench.stores.snapshots(bench.workload, SPOILT, "feature_snapshot").current_pointer()
-    assert former is not None
-    assert former.previous is not None
-    switch(folder, replace(newest, folder=folder / former.previous[:16], snapshot_id=former.previous))
-
-
-def spoil_the_online_store(bench: Bench) -> None:
-    """Build the online store from features that are not the snapshot's."""
-    manifest = current(bench, "feature_snapshot")
-    with TemporaryDirectory() as scratch:
-        files = bench.stores.snapshots(bench.workload, SPOILT, "feature_snapshot").fetch(manifest, Path(scratch))
-        last = files[max(files)]
-        parquet.write_table(changed(parquet.read_table(last), "frequency", lambda values: values.to_numpy() + 1), last)
-        repository = current_repository(repositories_folder(bench.settings, SPOILT, bench.workload.name))
-        rebuild(bench, repository, files, manifest)
-
-
-def rebuild(bench: Bench, repository: FeastRepository, files: Mapping[str, Path], manifest: Manifest) -> None:
-    import shutil
-
-    from mcml_assets.domain.snapshot import snapshot_watermark
-    from mcml_assets.features.feast_store import publish
-
-    shutil.rmtree(repository.folder)
-    publish(bench.workload, SPOILT, manifest.snapshot_id, files, snapshot_watermark(manifest), bench.settings)
-
-
-def changed(table: pa.Table, column: str, change: Callable[[pa.ChunkedArray], Any]) -> pa.Table:
-    field = table.schema.field(column)
-    return table.set_column(table.column_names.index(column), field, pa.array(change(table[column]), field.type))
-
-
-def last_digit(values: pa.ChunkedArray) -> np.ndarray:
-    numbers = values.to_numpy().copy()
-    numbers[7] = np.nextafter(numbers[7], np.inf)
-    return numbers
-
-
-def swapped(table: pa.Table) -> pa.Table:
-    names = ["basket_size" if name == "recency_days" else "recency_days" if name == "basket_size" else name
-             for name in table.column_names]  # fmt: skip
-    return table.rename_columns(names).select(table.column_names)
-
-
-def in_another_zone(column: str) -> Callable[[pa.Table], pa.Table]:
-    return lambda table: changed(table, column, lambda values: [time - timedelta(hours=1) for time in values.to_pylist()])
-
-
-def renamed(table: pa.Table) -> pa.Table:
-    return changed(table, "Country", lambda values: [value.replace("EIRE", "Ireland") for value in values.to_pylist()])
-
-
-def a_hair_more(table: pa.Table) -> pa.Table:
-    return changed(table, "monetary_value", lambda values: values.to_numpy() * (1 + 1e-11))
-
-
-def without_a_row(table: pa.Table) -> pa.Table:
-    return pa.concat_tables([table.slice(0, 5), table.slice(6)])
-
-
-def with_a_row_twice(table: pa.Table) -> pa.Table:
-    return pa.concat_tables([table, table.slice(5, 1)])
+    found_by = by("raw_data", *checks, endpoint="evidence")
+    return Defect(name, "raw_data", found_by, lambda bench: recommit(bench, "raw_data", spoil), note)
 
 
 DEFECTS: tuple[Defect, ...] = (
-    features("a row lost", without_a_row),
-    features("a row doubled", with_a_row_twice),
-    features("a value changed in the last digit", lambda table: changed(table, "recency_days", last_digit)),
-    features("two columns swapped", swapped),
-    features("a time zone shifted", in_another_zone("event_timestamp")),
-    features("every sum changed by 1e-11 of itself", a_hair_more, note="More than the declared tolerance of 1e-12."),
+    features("a row lost", without_a_row, "parity", endpoint="evidence"),
+    features("a row doubled", with_a_row_twice, "contract", "parity", endpoint="evidence"),
     features(
-        "a row lost, and a manifest that denies it",
-        without_a_row,
-        admits=False,
-        note="Where ids differ, each location computes its own digests again.",
+        "a value changed in the last digit",
+        lambda table: changed(table, "recency_days", last_digit),
+        "parity",
+        endpoint="evidence",
     ),
-    raw_data("a row lost", without_a_row),
-    raw_data("a row doubled", with_a_row_twice),
-    raw_data("a time zone shifted", in_another_zone("InvoiceDate")),
-    raw_data("a category renamed", renamed),
-    Defect("one byte flipped", "raw_data", frozenset({"integrity"}), flip_a_byte("raw_data")),
+    features("two columns swapped", swapped, "parity", "drift", endpoint="evidence"),
+    features("a time zone shifted", in_another_zone("event_timestamp"), "parity", endpoint="evidence"),
+    features(
+        "every sum changed by 1e-11 of itself",
+        a_hair_more,
+        "parity",
+        endpoint="evidence",
+        note="More than the declared tolerance of 1e-12.",
+    ),
+    Defect(
+        "a row lost, and a manifest that denies it",
+        "feature_snapshot",
+        by("feature_snapshot", "parity", endpoint="evidence"),
+        republish(without_a_row, admits=False),
+        "Where ids differ, each location computes its own digests again.",
+    ),
+    Defect(
+        "a division by zero",
+        "feature_snapshot",
+        by("feature_snapshot", "contract", "parity") | by("endpoint", "drift", "evidence"),
+        republish(with_first("gap_ratio", float("inf"))),
+        "The model gives no score for an infinite number.",
+    ),
+    Defect(
+        "a basket of less than nothing",
+        "feature_snapshot",
+        by("feature_snapshot", OF_THE_WORKLOAD, "parity") | by("endpoint", "drift", "evidence"),
+        republish(with_first("basket_size", -1.0)),
+        "The model takes logarithms.",
+    ),
+    Defect(
+        "pounds that became pence",
+        "feature_snapshot",
+        by("feature_snapshot", "parity", "drift") | by("endpoint", "drift", "evidence"),
+        republish(in_pence),
+    ),
+    raw_data("a row lost", without_a_row, "parity"),
+    raw_data("a row doubled", with_a_row_twice, "parity"),
+    raw_data("a time zone shifted", in_another_zone("InvoiceDate"), "parity"),
+    raw_data("a category renamed", renamed, "parity"),
+    raw_data("a line that breaks a rule", with_first("Quantity", 0), "contract", "parity"),
+    Defect("one byte flipped", "raw_data", by("raw_data", "integrity", endpoint="evidence"), flip_a_byte("raw_data")),
     Defect(
         "one byte flipped",
         "feature_snapshot",
-        frozenset({"integrity", "online_parity"}),
+        by("feature_snapshot", "integrity", "online_parity", "drift", OF_THE_WORKLOAD) | by("endpoint", "drift", "evidence"),
         flip_a_byte("feature_snapshot"),
-        "The offline side of `online_parity` cannot be read.",
+        "What cannot be read is not found to be right by any check that has to read it.",
     ),
-    Defect("one byte flipped", "model", frozenset({"integrity"}), flip_a_byte("model")),
-    Defect("a stale snapshot served", "raw_data", frozenset({"parity"}), go_back("raw_data")),
+    Defect(
+        "one byte flipped",
+        "model",
+        by("model", "integrity", feature_snapshot="drift") | by("endpoint", "drift", "evidence"),
+        flip_a_byte("model"),
+        "`drift` cannot read what the model learnt from.",
+    ),
+    Defect("a stale snapshot served", "raw_data", by("raw_data", "parity", endpoint="evidence"), go_back("raw_data")),
     Defect(
         "a stale snapshot served",
         "feature_snapshot",
-        frozenset({"parity", "online_parity"}),
+        by("feature_snapshot", "contract", "parity", "online_parity", endpoint="evidence"),
         go_back("feature_snapshot"),
-        "The online store was built from the newest.",
+        "The online store was built from the newest, and the raw data goes further.",
     ),
-    Defect("a stale online store", "feature_snapshot", frozenset({"online_parity"}), serve_former_features),
-    Defect("an online store of other values", "feature_snapshot", frozenset({"online_parity"}), spoil_the_online_store),
-    Defect("a model of yesterday", "model", frozenset({"parity"}), go_back("model")),
+    Defect(
+        "a stale online store",
+        "feature_snapshot",
+        by("feature_snapshot", "online_parity", endpoint="evidence"),
+        serve_former_features,
+    ),
+    Defect(
+        "an online store of other values",
+        "feature_snapshot",
+        by("feature_snapshot", "online_parity", endpoint="evidence"),
+        spoil_the_online_store,
+    ),
+    Defect(
+        "a model of yesterday",
+        "model",
+        by("model", "parity") | by("endpoint", "parity", "evidence"),
+        go_back("model"),
+        "The server answers from the newest, and that is not what is held.",
+    ),
+    *(
+        Defect(
+            "twice the recovery point objective behind",
+            noun,
+            by(noun, "replication_lag", *checks) | others,
+            two_hours_behind(noun, origin),
+        )
+        for noun, origin, checks, others in (
+            ("raw_data", "landing", ("parity",), by("endpoint", "evidence")),
+            ("feature_snapshot", "feature_snapshot", ("contract", "parity", "online_parity"), by("endpoint", "evidence")),
+            ("model", "training_run", ("parity",), by("endpoint", "parity", "evidence")),
+        )
+    ),
+    Defect("golden predictions off by 1e-6", "endpoint", by("endpoint", "parity"), answer_a_hair_off),
+    Defect("a model of yesterday that answers", "endpoint", by("endpoint", "parity"), answer_as_yesterday),
+    Defect(
+        "features that nobody compared with their manifest",
+        "feature_snapshot",
+        by("endpoint", "evidence"),
+        republish(lambda table: table),
+        "Nothing is wrong with them; a check that did not run counts as failed.",
+        unasked="integrity",
+    ),
+    Defect("lines that break a rule", "landing", by("landing", "contract"), spoil_the_source),
+    Defect("no version of the contract to compare with", "landing", by("landing", "contract_version"), forget_the_versions),
+    Defect("a training that sees no feature", "training_run", by("training_run", "quality"), learn_nothing),
+    Defect("a training that sees no feature", "canary_training", by("canary_training", "quality", "agreement"), learn_nothing),
 )
-OWN: tuple[tuple[str, str, str, str, str], ...] = (
-    (
-        "contract_version",
-        "landing",
-        "a contract without an exported version",
-        "mcml_assets_tests.assets.test_contract_versions",
-        "test_a_contract_without_an_exported_version_is_told",
-    ),
-    (
-        "contract",
-        "landing",
-        "lines that break a rule",
-        "mcml_assets_tests.assets.test_contract",
-        "test_a_broken_rule_shows_rows_but_no_customer",
-    ),
-    (
-        "drift",
-        "feature_snapshot, endpoint",
-        "pounds that became pence",
-        "mcml_assets_tests.assets.test_drift",
-        "test_a_change_of_units_is_found_and_holds_nothing_back",
-    ),
-    (
-        "parity",
-        "endpoint",
-        "golden predictions off by 1e-6 in one server",
-        "mcml_assets_tests.asset_checks.test_endpoint_parity",
-        "test_a_server_that_answers_otherwise_is_the_odd_one_out",
-    ),
-    (
-        "parity",
-        "endpoint",
-        "a model of yesterday that answers",
-        "mcml_assets_tests.asset_checks.test_endpoint_parity",
-        "test_a_model_of_yesterday_is_told_by_its_package_and_no_vote_absolves_it",
-    ),
-    (
-        "quality",
-        "training_run",
-        "a candidate worse than the model now served",
-        "mcml_assets_tests.assets.test_chain",
-        "test_a_candidate_worse_than_what_is_served_is_refused",
-    ),
-    (
-        "evidence",
-        "endpoint",
-        "an upstream check that failed, never ran, or was about another snapshot",
-        "mcml_assets_tests.asset_checks.test_evidence",
-        "test_evidence_is_complete_or_says_what_is_missing",
-    ),
-    (
-        "replication_lag",
-        "raw_data",
-        "a standby two hours behind, and an acting location that nobody can ask",
-        "mcml_assets_tests.asset_checks.test_parity",
-        "test_lag_warns_past_the_rpo_and_when_it_is_unknown",
-    ),
-)
-"""Defects that are planted in tests of their own: check, asset, what is planted, the test's module and name."""

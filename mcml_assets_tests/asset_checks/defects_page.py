@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mcml_assets.configuration.settings import PROJECT_ROOT
-from mcml_assets_tests.asset_checks.defects import CHECKS, DEFECTS, OWN
+from mcml_assets_tests.asset_checks.defects import CHECKS, DEFECTS, YIELDED, Defect
 
 PAGE = PROJECT_ROOT / "deploy" / "docs" / "defects.md"
-NAMES = tuple(dict.fromkeys(name for names in CHECKS.values() for name in names))
+NAMES = tuple(dict.fromkeys(name for names in (*CHECKS.values(), *YIELDED.values()) for name in names))
 
 
 def render() -> str:
@@ -23,24 +23,24 @@ def _lines() -> Iterator[str]:
         "# Which check finds which defect",
         "",
         "Made from `mcml_assets_tests/asset_checks/defects.py` by `python -m mcml_assets_tests.asset_checks.defects_page`.",
-        "Each defect is planted in one of three locations that hold the same, and the real checks run in all three:",
-        "**found** means that the check fails there, an empty cell that it passes. A test holds that every defect is found,",
-        "by exactly these checks, that no check of the two sound locations fails, and that none fails without a defect.",
+        "Each defect is planted in one of three locations that hold, serve and answer the same, and the real checks run:",
+        "all of them there, and in the two sound locations those that look beyond their own. A cell names the assets",
+        "whose check fails in the spoilt location; where it is empty the check passes. A test holds that every defect is",
+        "found, by exactly these checks, that no check of the sound locations fails, and that none fails anywhere before",
+        "a defect is planted. What is wrong with `landing`, `training_run` or `canary_training` is planted before the",
+        "asset is materialized, and its own checks then run.",
         "",
         f"| defect | planted in | {' | '.join(f'`{name}`' for name in NAMES)} | |",
         f"| --- | --- |{' --- |' * len(NAMES)} --- |",
     )
     for defect in DEFECTS:
-        cells = ["**found**" if name in defect.found_by else "" if name in CHECKS[defect.asset] else "-" for name in NAMES]
-        yield f"| {defect.name} | `{defect.asset}` | {' | '.join(cells)} | {defect.note} |"
-    yield from ("", "`-`: the asset has no such check.", "")
-    yield from (
-        "Planted in tests of their own, which hold that the check fails and, where there are others, that they do not:",
-        "",
-    )
-    yield from ("| defect | planted in | found by | test |", "| --- | --- | --- | --- |")
-    for name, asset, planted, module, test in OWN:
-        yield f"| {planted} | `{asset}` | `{name}` | `{module.replace('.', '/')}.py::{test}` |"
+        yield f"| {defect.name} | `{defect.asset}` | {' | '.join(_cell(defect, name) for name in NAMES)} | {defect.note} |"
+    yield from ("", "`evidence` fails wherever a blocking check upstream of the endpoint does, or did not run.")
+
+
+def _cell(defect: Defect, check: str) -> str:
+    nouns = [*YIELDED, *CHECKS]
+    return ", ".join(f"**{noun}**" for noun in nouns if (noun, check) in defect.found_by)
 
 
 def write(page: Path = PAGE) -> None:

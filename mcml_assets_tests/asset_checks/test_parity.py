@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from mcml_assets.asset_checks import replication_lag as lag_check
-from mcml_assets_tests.asset_checks.defects import SPOILT, changed, recommit, without_a_row
+from mcml_assets_tests.asset_checks.planting import SPOILT, changed, recommit, without_a_row
 from mcml_assets_tests.assets.conftest import Bench, bench, failure_of
 
 __all__ = ["bench"]

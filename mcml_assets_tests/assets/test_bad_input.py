@@ -18,6 +18,7 @@ from mcml_assets_tests.assets.conftest import Bench, checks_of, failure_of
 LOCATION = "aws/eu-west-2"
 ROWS = 20_000
 SINCE = datetime(2010, 12, 6, 9, tzinfo=UTC).replace(tzinfo=None)
+CHECKS = ("contract", "integrity", "parity", "replication_lag")
 Change = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 
@@ -101,17 +102,25 @@ def stored(shop: Bench, table: Mapping[str, Any], folder: Path) -> None:
     shop.stores.snapshots(shop.workload, LOCATION, "raw_data").commit(
         {"transactions/part-00000.parquet": file}, tables_schema={"transactions": shop.workload.sources[0].columns},
         row_count=len(next(iter(table.values()))), watermark="2010-12-06T10:00:00", parents={}, code_version="test",
-        epoch=1, producer=LOCATION, created_at=now(), annotations={"contract": "1.0"},
+        epoch=1, producer=LOCATION, created_at=now(), annotations={"contract": "1.0", "number": 0},
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("what", INPUTS)
 def test_what_is_stored_is_judged_in_words(shop: Bench, tmp_path: Path, what: str) -> None:
-    """The check has a result, which names column, rule, count and what was found; what is right passes."""
+    """The contract names column, rule, count and what was found, and what is right passes; the other checks have words too."""
     rows, change, expected = INPUTS[what]
     sound = lines(rows)
     stored(shop, {**sound, **change(sound)}, tmp_path)
-    verdict = shop.check(LOCATION, "raw_data", "contract")
+    result = shop.run_checks(LOCATION, {"raw_data": CHECKS})
+    found = {one.check_name: one for one in result.get_asset_check_evaluations() if one.partition == LOCATION}
+    assert found.keys() == set(CHECKS), failure_of(result)
+    for name, one in found.items():
+        said = f"{one.description} {[value.value for value in one.metadata.values()]}"
+        assert len(said) > 20, name
+        assert "Traceback" not in said, name
+    assert found["integrity"].passed
+    verdict = found["contract"]
     report = str(verdict.metadata["report"].value)
     assert [line for line in expected if line not in report] == []
     assert verdict.passed == (not expected)
@@ -127,7 +136,7 @@ def test_what_cannot_be_read_at_all_is_told(shop: Bench, tmp_path: Path) -> None
     shop.stores.snapshots(shop.workload, LOCATION, "raw_data").commit(
         {"transactions/part-00000.parquet": file}, tables_schema={"transactions": shop.workload.sources[0].columns},
         row_count=1, watermark="2010-12-06T10:00:00", parents={}, code_version="test", epoch=1, producer=LOCATION,
-        created_at=now(), annotations={"contract": "1.0"},
+        created_at=now(), annotations={"contract": "1.0", "number": 0},
     )  # fmt: skip
     verdict = shop.check(LOCATION, "raw_data", "contract")
     assert not verdict.passed

@@ -7,10 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mcml_assets.build import DEFS
 from mcml_assets.configuration.code_rules import PLATFORM_CHECKS
 from mcml_assets.configuration.settings import Settings
-from mcml_assets_tests.asset_checks.conftest import Served
+from mcml_assets_tests.asset_checks.conftest import Served, copied_example
 from mcml_assets_tests.asset_checks.defects import (
     CHECKS,
     DEFECTS,
@@ -48,8 +47,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory, servers: GoldenServers) -> P
     All checks were asked there of all three, and none failed.
     """
     root = tmp_path_factory.mktemp("sound")
-    shutil.copytree(DEFS / "online_retail", root / "online_retail", ignore=shutil.ignore_patterns("__pycache__"))
-    declaration = root / "online_retail" / "defs.yaml"
+    declaration = copied_example(root)
     warm = declaration.read_text().replace("aws/eu-central-1, standby: cold", "aws/eu-central-1, standby: warm")
     # From one month to the next the shop's features hardly move; from what the first model learnt from they really did.
     declaration.write_text(warm.replace("  thresholds:\n", "  thresholds:\n    drift: {reference: previous}\n"))

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from mcml_assets.asset_checks.global_traffic import build_global_traffic
 from mcml_assets.cli import app
+from mcml_assets.clouds.azure import front_door
 from mcml_assets.configuration.settings import TOPOLOGIES, Settings
 from mcml_assets.domain.route import Route
 from mcml_assets.domain.topology import Credentials, StoreAccess
@@ -17,8 +18,9 @@ from mcml_assets.domain.traffic import GoogleUrlMap, TrafficAccess
 from mcml_assets.domain.workload import Workload
 from mcml_assets.resources.endpoints import Endpoints
 from mcml_assets.serving.routes import publish_route
+from mcml_assets_tests.clouds.azure_front_door import FrontDoor
 from mcml_assets_tests.clouds.google_compute import UrlMaps
-from mcml_assets_tests.clouds.test_traffic import AWS, BACKENDS, GCP, route
+from mcml_assets_tests.clouds.test_traffic import AWS, BACKENDS, GCP, Token, route
 from mcml_assets_tests.http_server import json_server
 from mcml_assets_tests.serving.served_shop import shop_workload
 
@@ -111,3 +113,35 @@ def test_a_dry_run_prints_what_would_be_sent(tmp_path: Path, monkeypatch: pytest
         [],
         "LocationUnavailable",
     )
+
+
+def test_a_dry_run_shows_front_door_each_change_and_makes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Front Door would be asked for is printed in its order: the group, an origin for each location, then the route."""
+    monkeypatch.setattr(front_door, "azure_identity", lambda access: Token())
+    service = FrontDoor("edges", "door", "retail", "uk")
+    with json_server(service.answer) as address:
+        file = tmp_path / "lab.yaml"
+        entry = (
+            "{kind: front_door, subscription: 00000000-0000-0000-0000-000000000000, resource_group: edges, profile: door, "
+            "endpoint: retail, route: uk, targets: {aws/eu-west-2: a.example.com, gcp/europe-west2: b.example.com, "
+            f'azure/uksouth: c.example.com}}, credentials: {{method: managed_identity}}, address: "{address}"}}'
+        )
+        file.write_text((TOPOLOGIES / "local.yaml").read_text() + f"\ntraffic:\n  UK:\n    online_retail:\n      - {entry}\n")
+        monkeypatch.setenv("MCML_HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("MCML_TOPOLOGY", str(file))
+        publish_route(replace(route(3, AWS, GCP), workload="online_retail"), Settings())
+        told = CliRunner().invoke(app, ["traffic", "publish", "--dry-run"])
+    assert told.exit_code == 0, told.output
+    (one,) = json.loads(told.stdout)
+    assert (one["where"], one["epoch"], one["error"]) == ("traffic/front_door/online_retail.UK", 3, None)
+    assert [request["call"] for request in one["requests"]] == [
+        "afd_origin_groups.begin_create",
+        "afd_origins.begin_create",
+        "afd_origins.begin_create",
+        "routes.begin_update",
+    ]
+    assert [request["origin"]["properties"]["hostName"] for request in one["requests"][1:3]] == [
+        "a.example.com",
+        "b.example.com",
+    ]
+    assert service.changes == []

@@ -19,6 +19,7 @@ from mcml_assets.commands.daemon import daemon
 from mcml_assets.commands.doctor import doctor
 from mcml_assets.commands.drill import drill_app
 from mcml_assets.commands.edge import edge_app
+from mcml_assets.commands.endpoint import endpoint_app
 from mcml_assets.commands.failover import evacuate, failback, failover, whatif
 from mcml_assets.commands.fault import fault_app
 from mcml_assets.commands.flag import flag_app
@@ -55,6 +56,7 @@ app.add_typer(caller_app, name="caller")
 app.add_typer(contract_app, name="contract")
 app.add_typer(drill_app, name="drill")
 app.add_typer(edge_app, name="edge")
+app.add_typer(endpoint_app, name="endpoint")
 app.add_typer(fault_app, name="fault")
 app.add_typer(flag_app, name="flag")
 app.add_typer(gameday_app, name="gameday")

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mcml_assets.domain.faults import MEANINGS, FaultKind
+from mcml_assets.domain.register import STORES
 from mcml_assets.domain.scenario import PROCESS_MEANINGS, Injection, ProcessFault, Scenario
 from mcml_assets.domain.workload import Failback, Workload
 
-MAJORITY = 2
+MAJORITY = STORES // 2 + 1
 """How many of its three clouds the register needs, and cannot lose."""
 
 

@@ -5,6 +5,7 @@ metrics expose of it is `promise_metrics.py`'s business.
 """
 
 import json
+import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from mcml_assets.serving.local_platform import read_manifest_file
 from mcml_assets.serving.manifest import read_manifest
 from mcml_assets.serving.routes import read_route
 from mcml_assets.snapshots.store import SnapshotStore
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 15.0
 # From here on nobody knows: whoever looks hangs at a dark cloud, or is gone.
@@ -64,6 +67,9 @@ class LagWatch:
         for name in self.folder.wanted_names():
             under_way = self._under_way.get(name)
             if under_way is None or under_way.done():
+                # No word is left of it, so the lag is unknown soon; why, only the log can tell.
+                if under_way is not None and (error := under_way.exception()) is not None:
+                    log.error("looking at the lag of %s failed", name, exc_info=error)
                 self._under_way[name] = self._pool.submit(self.look, name)
 
     def look(self, name: str) -> None:

@@ -1,6 +1,7 @@
 """What Prometheus is told of promises: each workload's own objectives, lag that is known or not, and counted synthetic ones."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mcml_assets.configuration.workload import load_workloads
 from mcml_assets.domain.error_budget import Objectives
 from mcml_assets.domain.faults import Fault, FaultKind
 from mcml_assets.domain.route import plan_route
+from mcml_assets.serving import lag_watch
 from mcml_assets.serving.folder import DataPlaneFolder
 from mcml_assets.serving.lag_watch import LagWatch
 from mcml_assets.serving.local_platform import LocalEndpointPlatform
@@ -129,3 +131,25 @@ def test_synthetic_transactions_are_counted_by_who_was_asked(settings: Settings)
         assert registry.get_sample_value("mcml_synthetic_transactions_total", labels) == asked
         assert registry.get_sample_value("mcml_synthetic_transactions_failed_total", labels) == failed
         assert registry.get_sample_value("mcml_synthetic_passed", labels) == passed
+
+
+class BrokenWatch(LagWatch):
+    """One whose looks end by an error that no cloud explains."""
+
+    def look(self, name: str) -> None:
+        raise FileNotFoundError(f"nothing to read for {name}")
+
+
+def test_what_keeps_the_lag_from_being_looked_at_is_in_the_log(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that ends by an error which no cloud explains is told by a later round, with the endpoint's name."""
+    monkeypatch.setattr(lag_watch, "LOOK_SECONDS", 0.0)
+    watch, deadline = BrokenWatch(settings, load_topology(settings.topology_file)), time.monotonic() + 30
+    name = endpoint_name("shop", PRIMARY)
+    while f"looking at the lag of {name} failed" not in caplog.text:
+        assert time.monotonic() < deadline
+        watch.round()
+        time.sleep(0.01)
+    watch.end()
+    assert f"nothing to read for {name}" in caplog.text
